@@ -1,0 +1,34 @@
+"""Depth maps and segmentation maps from photographs, with Dense Prediction Transformers.
+
+import dpt_cli
+predictor = dpt_cli.load("large", task="depth")
+depth_map = predictor(rgb)  # uint8 (H, W, 3) in, DepthMap out
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpt_cli.api import load
+    from dpt_cli.inputs import read_rgb
+    from dpt_cli.maps import DepthMap, LabelMap
+    from dpt_cli.predict import Predictor
+
+__all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DepthMap": "dpt_cli.maps",
+    "LabelMap": "dpt_cli.maps",
+    "Predictor": "dpt_cli.predict",
+    "load": "dpt_cli.api",
+    "read_rgb": "dpt_cli.inputs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use, so that `dpt --help` imports neither numpy nor torch.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dpt_cli' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,191 @@
+"""Bring weights here: the cache, the Hub, the authors' releases, each source in turn.
+
+The only room that touches the network. Never looks into a checkpoint and never prints.
+Locating a file stays quick: what huggingface_hub needs for a download is imported then.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from huggingface_hub import constants
+
+from dpt_cli.checkpoint.integrity import WeightsFile, check, expected_path
+from dpt_cli.errors import FetchError
+from dpt_cli.specs import CheckpointSpec, Source
+
+Notify = Callable[[str], None]  # takes one line for the user
+
+_RANGE_NOT_SATISFIABLE = 416
+
+
+def locate(spec: CheckpointSpec) -> tuple[Source, Path] | None:
+    """Return the first source whose file is on this disk, unchecked; None if there is none."""
+    return next(iter(_on_disk(spec)), None)
+
+
+def fetch(spec: CheckpointSpec, *, offline: bool = False, notify: Notify) -> WeightsFile:
+    """Return a checked weights file, from this disk or else from the first source that gives it.
+
+    A file with wrong content is removed and the next source tried; `notify` hears of each.
+
+    Raises:
+        FetchError: No source gave the right file; the message holds each one's reason.
+    """
+    if not spec.sources:
+        raise FetchError(
+            f"no weights of {spec.id} were ever published; give a file with --weights FILE"
+        )
+    offline = offline or constants.HF_HUB_OFFLINE
+    attempts: list[tuple[str, Source, Callable[[Source], WeightsFile]]] = [
+        (f"the copy of {source} on this disk", source, _use) for source, _ in _on_disk(spec)
+    ]
+    if not offline:
+        attempts += [(str(source), source, _bring) for source in spec.sources]
+    failures = []
+    for number, (name, source, attempt) in enumerate(attempts, start=1):
+        try:
+            return attempt(source)
+        except FetchError as error:
+            failures.append(f"{name}: {error}")
+            if number < len(attempts):
+                notify(f"{failures[-1]}; trying {attempts[number][0]}")
+    raise FetchError(_nothing_found(spec, failures, offline))
+
+
+def verify(spec: CheckpointSpec) -> WeightsFile:
+    """Hash the file on this disk again, whatever is remembered of it. Removes nothing.
+
+    Raises:
+        FetchError: There is no file, or its content is wrong; the message holds both hashes.
+    """
+    found = locate(spec)
+    if found is None:
+        raise FetchError(_nothing_found(spec, [], offline=True))
+    return check(*found, again=True)
+
+
+def hush_hub(*, progress_bars: bool) -> None:
+    """Keep huggingface_hub's warnings, and if wanted its progress bars, off stderr."""
+    import logging
+
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # lazy
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    if not progress_bars:
+        disable_progress_bars()
+
+
+def _on_disk(spec: CheckpointSpec) -> list[tuple[Source, Path]]:
+    # os.path.isfile: in a closed folder it says no, where Path.is_file raises.
+    paths = [(source, expected_path(source)) for source in spec.sources]
+    return [(source, path) for source, path in paths if os.path.isfile(path)]  # noqa: PTH113
+
+
+def _nothing_found(spec: CheckpointSpec, failures: list[str], offline: bool) -> str:
+    places = [f"{expected_path(source)}  (from {source})" for source in spec.sources]
+    where = "on this disk; looked for" if offline else "from any source"
+    way_out = "or give it with --weights FILE ('dpt models path' shows where files belong)."
+    first = "Run once with a network, put a file there by hand," if offline else "Try again later,"
+    lines = [f"no usable weights of {spec.id} {where}:", *(places if offline else ()), *failures]
+    return "\n  ".join(lines) + f"\n{first} {way_out}"
+
+
+def _use(source: Source) -> WeightsFile:
+    return check(source, expected_path(source))
+
+
+def _bring(source: Source) -> WeightsFile:
+    """Download one source's file; every way that can fail becomes a FetchError of one line."""
+    if source.kind == "bundled":
+        raise FetchError(f"{expected_path(source)} is missing; install dpt again")
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # HfHubHTTPError's bases are OSError and the HTTP library's own HTTPError: httpx up to
+    # huggingface_hub 1, httpx2 since. hf_xet raises RuntimeError; a bad repo id is a ValueError.
+    kinds = (*HfHubHTTPError.__bases__, RuntimeError, ValueError)
+    try:
+        return _bring_from_hub(source) if source.kind == "hub" else _bring_release(source)
+    except cast(tuple[type[Exception], ...], kinds) as error:
+        raise FetchError(_in_words(error)) from error
+
+
+def _bring_from_hub(source: Source) -> WeightsFile:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    repo, file, kind, revision = source.repo, source.file, source.repo_type, source.revision
+    # huggingface_hub 2.4: hf_hub_download asks an unreachable Hub 7 times over 23 s and more.
+    # This asks once, so the next source is not kept waiting, and tells the hash beforehand.
+    metadata = get_hf_file_metadata(hf_hub_url(repo, file, repo_type=kind, revision=revision))
+    path = hf_hub_download(repo, file, repo_type=kind, revision=revision)
+    return check(source, Path(path), announced=metadata.etag or "")
+
+
+def _bring_release(source: Source) -> WeightsFile:
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # 2.4: lazy name
+
+    target = expected_path(source)
+    part = target.with_name(f"{target.name}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # huggingface_hub 2.4: http_get asks an unreachable server 6 times; this fails at once.
+    get_session().head(source.url, timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=False)
+    with WeakFileLock(target.with_name(f".{target.name}.lock")):
+        if target.is_file():
+            return check(source, target)
+        resumed = part.is_file()
+        _append(source, part)
+        try:
+            weights = check(source, part, final=target)
+        except FetchError:
+            if not resumed:
+                raise
+            # What lay there was the beginning of some other file.
+            _append(source, part)
+            weights = check(source, part, final=target)
+        part.replace(target)
+    return replace(weights, path=target)
+
+
+def _append(source: Source, part: Path) -> None:
+    """Download what `part` still lacks."""
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+
+    with part.open("ab") as stream:
+        have = stream.tell()
+        try:
+            http_get(source.url, stream, resume_size=have, expected_size=source.size)
+        except HfHubHTTPError as error:
+            # Nothing lies past what we have: the hash will tell whether that is all.
+            if error.response.status_code != _RANGE_NOT_SATISFIABLE:
+                raise
+
+
+def _in_words(error: BaseException) -> str:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _in_words(error.__cause__)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"no space left on the disk of {constants.HF_HOME}"
+    if type(error) is errors.HfHubHTTPError:
+        return f"the server answered {error.response.status_code} {error.response.reason_phrase}"
+    words = {
+        "GatedRepoError": "the repository is gated; accept its terms on the Hub and set HF_TOKEN",
+        "RepositoryNotFoundError": "no such repository, or it is private and HF_TOKEN is not set",
+        "RevisionNotFoundError": "no such revision in the repository",
+        "RemoteEntryNotFoundError": "no such file in the repository",
+        "ConnectError": "no connection",
+        "ConnectTimeout": "no connection in time",
+        "ReadTimeout": "no answer in time",
+        "ReadError": "the connection broke off",
+        "RemoteProtocolError": "the connection broke off",
+    }.get(type(error).__name__)
+    told = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if words is None:
+        return told
+    return words if isinstance(error, errors.HfHubHTTPError) else f"{words}: {told}"

@@ -1,0 +1,72 @@
+"""The command line: options, messages, exit codes. Stands above every other room.
+
+Imports click alone: whatever is heavier is imported in the body of the command that needs it.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from dpt_cli import __version__
+from dpt_cli.cli.depth import depth
+from dpt_cli.cli.models import models
+from dpt_cli.cli.segment import segment
+from dpt_cli.errors import DptError
+
+_INTERRUPTED = 130
+
+_EPILOG = r"""
+\b
+Exit codes: 0 all done; 1 an error, nothing more could be done; 2 usage;
+3 some inputs failed and the rest were done; 4 weights missing or wrong;
+130 interrupted. Written paths go to stdout, all else to stderr.
+"""
+
+
+class _Dpt(click.Group):
+    """A group that turns our errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DptError as error:
+            if _wants_traceback(ctx):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+def _wants_traceback(ctx: click.Context) -> bool:
+    return bool(ctx.meta.get("dpt.debug"))
+
+
+@click.group(
+    cls=_Dpt,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", message="dpt %(version)s")
+def dpt() -> None:
+    r"""Depth maps and segmentation maps from photographs, with Dense Prediction Transformers.
+
+    \b
+    dpt depth photo.jpg              a colour depth map in ./dpt-out
+    dpt segment photos/ -o out/      ADE20K classes painted over every photograph
+    dpt models list                  the weights, their licence, what their numbers mean
+    """
+
+
+dpt.add_command(depth)
+dpt.add_command(segment)
+dpt.add_command(models)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `dpt` and exit with its status."""
+    dpt(args=arguments, prog_name="dpt")
+    sys.exit(0)

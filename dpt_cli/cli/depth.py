@@ -1,0 +1,72 @@
+"""`dpt depth`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dpt_cli.cli.options import RunOptions, run_options
+from dpt_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from dpt_cli.batch import RGB
+    from dpt_cli.maps import DepthMap
+
+SUFFIXES = {
+    "color": "_depth.png",
+    "npy": "_depth.npy",
+    "pfm": "_depth.pfm",
+    "png16": "_depth16.png",
+}
+
+
+@click.command()
+@run_options(tuple(SUFFIXES), default_format="color")
+@click.option(
+    "--colormap", default="inferno", show_default=True, help="Any name that matplotlib knows."
+)
+@click.option("--invert", is_flag=True, help="Turn the colours round: far is bright.")
+def depth(colormap: str, invert: bool, **options: Any) -> None:
+    """Write depth maps of photographs.
+
+    General weights give inverse depth: no unit, larger is nearer. hybrid-kitti and hybrid-nyu give
+    metres. Files: STEM_depth.png (colour, near is bright), STEM_depth.npy and STEM_depth.pfm
+    (float32, the numbers as they are), STEM_depth16.png (16 bits; relative: least to greatest,
+    metric: millimetres).
+
+    Example: dpt depth photos/ -o out/ --format color,npy
+    """
+    from dpt_cli.cli.run import run_task
+    from dpt_cli.colorize import colorize_depth, colormap_table
+    from dpt_cli.predict import predict_depth
+    from dpt_cli.writers import (
+        describe,
+        write_depth_png16,
+        write_npy,
+        write_pfm,
+        write_png,
+    )
+
+    def write(depth_map: "DepthMap", _rgb: "RGB", outputs: Mapping[str, Path]) -> None:
+        for kind, path in outputs.items():
+            if kind == "color":
+                text = describe(depth_map) | {
+                    "dpt:colormap": colormap,
+                    "dpt:bright": "far" if invert else "near",
+                }
+                write_png(path, colorize_depth(depth_map, colormap, invert=invert), text)
+            elif kind == "npy":
+                write_npy(path, depth_map.values)
+            elif kind == "pfm":
+                write_pfm(path, depth_map.values)
+            else:
+                write_depth_png16(path, depth_map)
+
+    run = RunOptions(**options)
+    if "color" in run.formats:
+        try:
+            colormap_table(colormap)
+        except InputError as error:
+            raise click.BadParameter(str(error), param_hint="--colormap") from error
+    run_task("depth", run, SUFFIXES, predict_depth, write)

@@ -1,0 +1,75 @@
+"""`dpt segment`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dpt_cli.ade20k import NAMES
+from dpt_cli.cli.options import NameList, RunOptions, run_options
+
+if TYPE_CHECKING:
+    from dpt_cli.batch import RGB
+    from dpt_cli.engine import RawOutput
+    from dpt_cli.maps import LabelMap
+    from dpt_cli.predict import Prepared
+    from dpt_cli.specs import CheckpointSpec
+
+SUFFIXES = {
+    "overlay": "_segment.png",
+    "labels": "_labels.png",
+    "color": "_color.png",
+    "npy": "_labels.npy",
+}
+
+
+@click.command()
+@run_options(tuple(SUFFIXES), default_format="overlay")
+@click.option(
+    "--opacity",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Of the colours over the photograph.",
+)
+@click.option(
+    "--classes",
+    type=NameList("class", NAMES),
+    metavar="LIST",
+    help="Paint these classes only, e.g. sky,person.",
+)
+def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> None:
+    """Write ADE20K segmentation maps of photographs.
+
+    Files: STEM_segment.png (colours over the photograph, a legend beside it), STEM_labels.png
+    (pixel value 1 to 150, ADE20K's numbers and colours), STEM_color.png (colours alone),
+    STEM_labels.npy (uint8, zero-based).
+
+    Example: dpt segment photo.jpg --classes sky,tree
+    """
+    from dpt_cli.cli.run import run_task
+    from dpt_cli.colorize import colorize_labels, overlay_labels, with_legend
+    from dpt_cli.predict import predict_labels
+    from dpt_cli.writers import describe, write_ade20k_png, write_npy, write_png
+
+    selected = None if classes is None else [NAMES.index(name) for name in classes]
+
+    def finish(
+        raw: "RawOutput", prepared: "Prepared", _spec: "CheckpointSpec", weights: str
+    ) -> "LabelMap":
+        return predict_labels(raw, prepared, weights)
+
+    def write(label_map: "LabelMap", rgb: "RGB", outputs: Mapping[str, Path]) -> None:
+        for kind, path in outputs.items():
+            if kind == "overlay":
+                painted = overlay_labels(rgb, label_map, opacity, selected)
+                write_png(path, with_legend(painted, label_map, selected), describe(label_map))
+            elif kind == "color":
+                write_png(path, colorize_labels(label_map, selected), describe(label_map))
+            elif kind == "npy":
+                write_npy(path, label_map.labels)
+            else:
+                write_ade20k_png(path, label_map)
+
+    run_task("segment", RunOptions(**options), SUFFIXES, finish, write)

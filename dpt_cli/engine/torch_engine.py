@@ -1,0 +1,114 @@
+"""The network on torch: CUDA, MPS or CPU."""
+
+import contextlib
+from contextlib import AbstractContextManager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dpt_cli.engine import RawOutput
+from dpt_cli.errors import DeviceError, NetworkOutputError
+from dpt_cli.model.dpt import DPT
+
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name; `auto` is CUDA, then MPS, then CPU.
+
+    Raises:
+        DeviceError: This machine has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise DeviceError(f"no device {name}: this machine has {count} CUDA devices")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("no device mps: this machine has none; use --device cpu")
+    return device
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """Return `fp32`, `fp16` or `bf16`; `auto` is fp16 on CUDA and fp32 elsewhere."""
+    if name == "auto":
+        return "fp16" if device.type == "cuda" else "fp32"
+    return name
+
+
+class TorchEngine:
+    """A network on one device, in one precision; weights stay float32.
+
+    Attributes:
+        device: The device's name.
+        precision: `fp32`, `fp16` or `bf16`.
+    """
+
+    def __init__(self, network: DPT, device: str = "auto", precision: str = "auto") -> None:
+        """Move the network to a device.
+
+        Raises:
+            DeviceError: This machine has no such device, or too little memory on it.
+        """
+        self._device = resolve_device(device)
+        self.device = str(self._device)
+        self.precision = resolve_precision(precision, self._device)
+        try:
+            self._network = network.to(self._device)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(f"{self.device} has too little memory for the weights") from error
+
+    def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
+        """Run a batch.
+
+        A result that is not finite is computed again in fp32, for the images it befell.
+
+        Args:
+            images: float32 (B, 3, h, w), normalised.
+
+        Returns:
+            One result an image, with the precision that made it.
+
+        Raises:
+            NetworkOutputError: NaN or infinity in fp32 too.
+            DeviceError: Not enough memory.
+        """
+        values = self._infer(images, self.precision)
+        outputs = [RawOutput(value, self.precision) for value in values]
+        for index, value in enumerate(values):
+            if not np.isfinite(value).all():
+                outputs[index] = self._again_in_fp32(images[index : index + 1])
+        return outputs
+
+    def _again_in_fp32(self, image: npt.NDArray[np.float32]) -> RawOutput:
+        if self.precision != "fp32":
+            value = self._infer(image, "fp32")[0]
+            if np.isfinite(value).all():
+                return RawOutput(value, "fp32")
+        raise NetworkOutputError("the network gave NaN or infinity, in fp32 too")
+
+    @torch.inference_mode()
+    def _infer(self, images: npt.NDArray[np.float32], precision: str) -> npt.NDArray[np.float32]:
+        try:
+            batch = torch.from_numpy(images).to(self._device)
+            with self._arithmetic(precision):
+                output: Tensor = self._network(batch)
+            result: npt.NDArray[np.float32] = output.float().cpu().numpy()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            count, _, height, width = images.shape
+            raise DeviceError(
+                f"out of memory on {self.device} with {count} x {width} x {height} px; "
+                "use a smaller --batch-size or --resolution"
+            ) from error
+        return result
+
+    def _arithmetic(self, precision: str) -> AbstractContextManager[object]:
+        if precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, dtype=_DTYPES[precision])

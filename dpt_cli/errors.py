@@ -1,0 +1,44 @@
+"""What can go wrong, one class a kind, each with the exit code of the command that meets it.
+
+Raised in any room, turned into words and an exit status only in `cli`.
+"""
+
+
+class DptError(Exception):
+    """Base of every error a user can cause or mend."""
+
+    exit_code = 1
+
+
+class RegistryError(DptError):
+    """An unknown model name, or a registry file that does not parse."""
+
+    exit_code = 2
+
+
+class InputError(DptError):
+    """A photograph that cannot be found, read or decoded."""
+
+
+class OutputError(DptError):
+    """A file that cannot, or must not, be written."""
+
+
+class DeviceError(DptError):
+    """A device, precision or amount of memory this machine does not have."""
+
+
+class NetworkOutputError(DptError):
+    """The network gave numbers that cannot be true (NaN or infinity)."""
+
+
+class FetchError(DptError):
+    """Weights that could not be brought here or do not match their hash."""
+
+    exit_code = 4
+
+
+class CheckpointError(DptError):
+    """A weights file that does not fit the network it was given to."""
+
+    exit_code = 4

@@ -1,0 +1,81 @@
+"""Tokens back to image-like feature maps: Resample ∘ Concatenate ∘ Read (DPT §3, eq. 1)."""
+
+import torch
+from torch import Tensor, nn
+
+from dpt_cli.model.config import Readout
+
+
+class ReadIgnore(nn.Module):
+    """Drop the readout token (DPT §3, Read_ignore, eq. 3)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, 1 + N, D), readout token first, to (B, N, D)."""
+        return tokens[:, 1:]
+
+
+class ReadAdd(nn.Module):
+    """Add the readout token to every other (DPT §3, Read_add, eq. 4)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, 1 + N, D), readout token first, to (B, N, D)."""
+        return tokens[:, 1:] + tokens[:, :1]
+
+
+class ReadProject(nn.Module):
+    """Concatenate the readout token to every other and project (DPT §3, Read_proj, eq. 5)."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(2 * embed_dim, embed_dim)
+        self.activation = nn.GELU()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, 1 + N, D), readout token first, to (B, N, D)."""
+        patches = tokens[:, 1:]
+        readout = tokens[:, :1].expand_as(patches)
+        pairs = torch.cat([patches, readout], dim=-1)  # (B, N, 2D)
+        result: Tensor = self.activation(self.project(pairs))
+        return result
+
+
+def build_read(readout: Readout, embed_dim: int) -> nn.Module:
+    """Return the Read operator of that name (DPT §3, eq. 3 to 5)."""
+    if readout == "project":
+        return ReadProject(embed_dim)
+    return ReadAdd() if readout == "add" else ReadIgnore()
+
+
+def build_resample(level: int, width: int) -> nn.Module:
+    """Return the layer that brings a stride-16 map to the level's stride (DPT §3, Resample_s)."""
+    if level in (0, 1):
+        factor = 4 if level == 0 else 2
+        return nn.ConvTranspose2d(width, width, kernel_size=factor, stride=factor)
+    if level == 2:
+        return nn.Identity()
+    return nn.Conv2d(width, width, kernel_size=3, stride=2, padding=1)
+
+
+class Reassemble(nn.Module):
+    """Tokens to a feature map of the level's stride: 4, 8, 16 or 32 (DPT §3, Reassemble_s)."""
+
+    def __init__(self, level: int, embed_dim: int, width: int, readout: Readout) -> None:
+        super().__init__()
+        self.read = build_read(readout, embed_dim)
+        self.project = nn.Conv2d(embed_dim, width, kernel_size=1)
+        self.resample = build_resample(level, width)
+
+    def forward(self, tokens: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+        """Map tokens (B, 1 + N, D) of a patch grid to (B, width, h, w), (h, w) by the stride."""
+        x = self.read(tokens)  # (B, N, D)
+        x = x.transpose(1, 2).unflatten(2, grid_hw)  # (B, D, h/16, w/16)
+        result: Tensor = self.resample(self.project(x))
+        return result
+
+
+class PassFeatureMap(nn.Module):
+    """A hybrid's level 0 or 1: a feature map already, at its stride already (DPT §3)."""
+
+    def forward(self, feature_map: Tensor, _grid_hw: tuple[int, int]) -> Tensor:
+        """Return the feature map (B, C, h, w) as it is."""
+        return feature_map
