@@ -1,0 +1,140 @@
+"""The network gives the numbers of transformers' DPT, for the same weights in its layout.
+
+A second opinion besides the authors' code, and the proof of the renaming: the checkpoint fills
+both networks strictly, theirs under its own names, ours after conversion. transformers reshapes
+tokens to a square, so other shapes cannot be compared, and its hybrid takes 384 x 384 alone.
+"""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import formula
+
+# `published` comes before transformers: it imports timm, and with it a torchvision that was built
+# for another torch, which transformers cannot.
+from dpt_cli.checkpoint.convert import convert_state_dict
+from dpt_cli.model.dpt import build_dpt
+from published import CONFIGS, transformers_checkpoint
+
+transformers = pytest.importorskip("transformers")
+
+# Where both compute the same, only the order of float32 sums differs: about 1e-6 on these damped
+# weights. transformers' LayerNorm epsilon (1e-12, not 1e-6) stays within that.
+TOLERANCE = 1e-5
+
+# transformers standardises hybrid weights with 1e-8 on the variance, the authors' timm 0.4.5 with
+# 1e-5 on the deviation. A channel of deviation d differs by 1e-5 / d - 1e-8 / 2d², and the formula
+# spreads d around 0.01 by a factor of up to exp(√3) = 5.7 either way: at most 5e-4 a convolution
+# with d = 0.0018. Group norm then hides what its whole group shares.
+HYBRID_TOLERANCE = 1e-3
+
+_LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "backbone_out_indices": [5, 11, 17, 23],
+    "neck_hidden_sizes": [256, 512, 1024, 1024],
+}
+_HYBRID = {
+    "is_hybrid": True,
+    "image_size": 384,
+    "neck_hidden_sizes": [256, 512, 768, 768],
+    "reassemble_factors": [1, 1, 1, 0.5],
+    "backbone_config": {
+        "model_type": "bit",
+        "depths": [3, 4, 9],
+        "hidden_sizes": [256, 512, 1024],
+        "layer_type": "bottleneck",
+        "global_padding": "same",
+        "embedding_dynamic_padding": True,
+        "out_features": ["stage1", "stage2", "stage3"],
+    },
+}
+_SEGMENTATION = {"use_batch_norm_in_fusion_residual": True, "num_labels": 150}
+
+
+def their_network(architecture: str, checkpoint: dict[str, Tensor], **options: Any) -> nn.Module:
+    """Return transformers' network, filled strictly from a checkpoint under its own names."""
+    encoder, head = architecture.split("-")
+    options = {**(_LARGE if encoder == "large" else _HYBRID), **options}
+    with torch.device("meta"):
+        if head == "depth":
+            built = transformers.DPTForDepthEstimation(transformers.DPTConfig(**options))
+        else:
+            config = transformers.DPTConfig(**options, **_SEGMENTATION)
+            built = transformers.DPTForSemanticSegmentation(config)
+    built.load_state_dict(checkpoint, strict=True, assign=True)
+    network: nn.Module = built.eval().requires_grad_(False)
+    return network
+
+
+def our_network(architecture: str, checkpoint: dict[str, Tensor]) -> nn.Module:
+    with torch.device("meta"):
+        built = build_dpt(CONFIGS[architecture])
+    built.load_state_dict(convert_state_dict(checkpoint), strict=True, assign=True)
+    return built.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def difference(architecture: str, side: int, **options: Any) -> float:
+    """Return the norm of ours minus theirs over the norm of theirs."""
+    image = torch.from_numpy(formula.image((side, side)))
+    checkpoint = transformers_checkpoint(architecture)
+    output = their_network(architecture, checkpoint, **options)(image)
+    theirs = output["predicted_depth" if architecture.endswith("depth") else "logits"]
+    ours = our_network(architecture, checkpoint)(image)
+    assert ours.shape == theirs.shape
+    assert theirs.std() > 0.01
+    result = float(torch.linalg.vector_norm(ours - theirs) / torch.linalg.vector_norm(theirs))
+    assert math.isfinite(result)
+    print(f"transformers {architecture} {side} {options}: {result:.2e}")
+    return result
+
+
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("architecture", "side"),
+    [
+        ("large-depth", 384),
+        pytest.param("large-depth", 480, marks=slow),
+        pytest.param("large-segmentation", 384, marks=slow),
+        pytest.param("large-segmentation", 480, marks=slow),
+    ],
+)
+def test_large_equals_transformers(architecture: str, side: int) -> None:
+    assert difference(architecture, side) <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "architecture", ["hybrid-depth", pytest.param("hybrid-segmentation", marks=slow)]
+)
+def test_hybrid_equals_transformers_with_the_authors_standardisation(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.bit.modeling_bit import WeightStandardizedConv2d
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        x = x if self.pad is None else self.pad(x)
+        flat = self.weight.flatten(1)
+        mean, deviation = flat.mean(1), flat.var(1, correction=0).sqrt()
+        weight = (flat - mean[:, None]) / (deviation[:, None] + 1e-5)
+        return F.conv2d(
+            x, weight.view_as(self.weight), None, self.stride, self.padding, 1, self.groups
+        )
+
+    monkeypatch.setattr(WeightStandardizedConv2d, "forward", forward)
+    assert difference(architecture, 384) <= TOLERANCE
+
+
+@slow
+@pytest.mark.parametrize("architecture", ["hybrid-depth", "hybrid-segmentation"])
+def test_hybrid_is_near_transformers_as_it_is(architecture: str) -> None:
+    assert difference(architecture, 384) <= HYBRID_TOLERANCE
