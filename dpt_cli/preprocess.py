@@ -7,6 +7,8 @@ import numpy.typing as npt
 from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.specs import InputSpec
 
+_UNIT = np.arange(256) / 255.0
+
 
 def network_size(
     photo_hw: tuple[int, int], target_hw: tuple[int, int], multiple_of: int = PATCH_SIZE
@@ -50,10 +52,8 @@ def network_input(
     Source: isl-org/DPT, run_monodepth.py: `/ 255.0`, `Resize(INTER_CUBIC)`, `NormalizeImage`.
     """
     height, width = network_hw
-    # parity: resized as float; resizing uint8 would round and clip the overshoot away.
-    unit = np.multiply(rgb, np.float32(1 / 255), dtype=np.float32)
-    if unit.shape[:2] != network_hw:
-        unit = cv2.resize(unit, (width, height), interpolation=cv2.INTER_CUBIC)
-    unit -= np.asarray(spec.mean, np.float32)
-    unit /= np.asarray(spec.std, np.float32)
-    return np.ascontiguousarray(unit.transpose(2, 0, 1))  # (3, h, w)
+    # parity: resized in float64. OpenCV's float32 resize is off by up to 2e-5, and resizing uint8
+    # would round and clip the overshoot away.
+    image = cv2.resize(cv2.LUT(rgb, _UNIT), (width, height), interpolation=cv2.INTER_CUBIC)
+    image = (image - spec.mean) / spec.std
+    return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)  # (3, h, w)

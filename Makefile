@@ -1,0 +1,47 @@
+# Every target makes its own virtual environment first; plain pip and venv underneath.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The versions the tests were last seen green with; `make CONSTRAINTS= test` takes the newest.
+CONSTRAINTS ?= -c .ci/constraints.txt
+
+.PHONY: demo test test-all check format docs wheel clean
+
+demo: $(VENV)/.runtime  ## depth and segmentation of the photographs in examples/, into dpt-out/
+	$(BIN)/dpt depth examples -o dpt-out
+	$(BIN)/dpt segment examples -o dpt-out
+
+test: $(VENV)/.dev  ## the default tests: no network, no GPU, no published weights
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.dev  ## with the full-size networks too
+	$(BIN)/python -m pytest --run-slow
+
+check: $(VENV)/.dev  ## the whole gate: format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev  ## write the generated parts of README.md again
+	$(BIN)/python tests/readme.py --write
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) build dist dpt-out .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.runtime: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[dev]'
+	touch $@

@@ -1,0 +1,180 @@
+"""The house rules of CONTRIBUTING.md: who may import what, and what a file may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_PACKAGE = _ROOT / "dpt_cli"
+_MAX_LINES = 250
+
+# Room by room, longest match first: the third-party packages and the rooms below it may use.
+_ROOMS: dict[str, tuple[set[str], set[str]]] = {
+    "errors": (set(), set()),
+    "ade20k": (set(), set()),
+    "maps": ({"numpy"}, set()),
+    "specs": (set(), {"errors", "model.config"}),
+    "registry": (set(), {"specs", "errors", "model.config"}),
+    "inputs": ({"numpy", "cv2"}, {"errors"}),
+    "preprocess": ({"numpy", "cv2"}, {"specs", "model.config"}),
+    "model.config": (set(), set()),
+    "model.timm_parts": ({"torch", "timm", "torchvision"}, set()),
+    "model": ({"torch"}, {"model"}),
+    "checkpoint.fetch": ({"huggingface_hub"}, {"checkpoint.integrity", "specs", "errors"}),
+    "checkpoint.integrity": ({"huggingface_hub"}, {"specs", "errors"}),
+    "checkpoint.convert": ({"torch"}, {"errors", "specs"}),
+    "checkpoint.load": ({"torch", "safetensors"}, {"checkpoint.convert", "model", "errors"}),
+    "checkpoint": (set(), set()),
+    "engine": ({"numpy", "torch"}, {"engine", "model", "errors"}),
+    "postprocess": ({"numpy", "torch"}, {"specs"}),
+    "predict": (
+        {"numpy"},
+        {"preprocess", "engine", "postprocess", "specs", "maps", "model.config"},
+    ),
+    "colorize": ({"numpy", "cv2", "matplotlib"}, {"maps", "ade20k", "errors"}),
+    "writers": ({"numpy"}, {"maps", "colorize", "ade20k", "errors"}),
+    "batch": ({"numpy"}, {"errors", "inputs", "predict", "engine"}),
+    "api": (
+        set(),
+        {"registry", "specs", "maps", "predict", "engine", "checkpoint", "model", "errors"},
+    ),
+    "cli": ({"click", "rich", "numpy"}, {""}),
+    "": (set(), {""}),
+}
+_WRITING_ROOMS = ("inputs", "registry", "checkpoint", "writers")
+_WRITING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        parts = path.relative_to(_PACKAGE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+_NAMES = dict(_modules())
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    while ".".join(parts) not in _ROOMS:
+        parts.pop()
+    return ".".join(parts)
+
+
+def _imports(path: Path, *, only_at_import: bool = False) -> Iterator[str]:
+    nodes = _top_level(_tree(path)) if only_at_import else ast.walk(_tree(path))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
+    for node in tree.body:
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+            yield node
+
+
+def _inner(name: str) -> str | None:
+    """Return the module of ours that an imported name lies in."""
+    if name.partition(".")[0] != "dpt_cli":
+        return None
+    inner = name.removeprefix("dpt_cli").lstrip(".")
+    while inner not in _NAMES:
+        inner = inner.rpartition(".")[0]
+    return inner
+
+
+@pytest.mark.parametrize("module", _NAMES)
+def test_third_party_packages_stay_in_their_rooms(module: str) -> None:
+    used = {name.partition(".")[0] for name in _imports(_NAMES[module])}
+    foreign = used - set(sys.stdlib_module_names) - {"dpt_cli"}
+    assert foreign <= _ROOMS[_room(module)][0]
+
+
+@pytest.mark.parametrize("module", _NAMES)
+def test_rooms_use_only_the_rooms_below(module: str) -> None:
+    allowed = _ROOMS[_room(module)][1]
+    used = {inner for name in _imports(_NAMES[module]) if (inner := _inner(name)) is not None}
+    forbidden = {
+        inner
+        for inner in used
+        if not any(room == "" or f"{inner}.".startswith(f"{room}.") for room in allowed)
+        and inner != ""
+    }
+    assert not forbidden
+
+
+def test_no_two_files_import_each_other() -> None:
+    graph = {
+        module: {inner for name in _imports(path) if (inner := _inner(name)) not in (None, module)}
+        for module, path in _NAMES.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, f"a circle: {' -> '.join((*above, module))}"
+        if module not in done:
+            for other in graph[module]:
+                visit(str(other), (*above, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", [name for name in _NAMES if _room(name) not in ("cli", "")])
+def test_nothing_below_the_cli_prints_or_exits(module: str) -> None:
+    names = {node.id for node in ast.walk(_tree(_NAMES[module])) if isinstance(node, ast.Name)}
+    assert not names & {"print", "exit", "breakpoint"}
+
+
+@pytest.mark.parametrize("module", [n for n in _NAMES if not n.startswith(_WRITING_ROOMS)])
+def test_files_are_opened_only_where_files_live(module: str) -> None:
+    calls = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(_tree(_NAMES[module]))
+        if isinstance(node, ast.Call)
+    }
+    assert not calls & _WRITING_CALLS
+
+
+@pytest.mark.parametrize("module", _NAMES)
+def test_a_file_is_short_and_says_what_it_is_for(module: str) -> None:
+    path = _NAMES[module]
+    docstring = ast.get_docstring(_tree(path))
+    assert docstring
+    if module:  # the package's own docstring is its manual
+        assert len(docstring.splitlines()) <= 4
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= _MAX_LINES
+    assert path.stem not in ("utils", "helpers", "common", "misc")
+
+
+@pytest.mark.parametrize("module", [name for name in _NAMES if name.startswith("model.")])
+def test_every_class_of_the_network_names_its_source(module: str) -> None:
+    for node in ast.walk(_tree(_NAMES[module])):
+        if isinstance(node, ast.ClassDef) and not node.name.endswith("Config"):
+            docstring = ast.get_docstring(node) or ""
+            assert "DPT §" in docstring or "DPT supplement" in docstring or "Source:" in docstring
+
+
+def test_the_top_level_holds_only_what_it_should() -> None:
+    known = {
+        "dpt_cli", "weights.toml", "tests", "pyproject.toml", "README.md", "LICENSE",
+        "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", ".pre-commit-config.yaml", ".ci",
+        "examples", "training", "benchmarks", ".gitignore",
+    }  # fmt: skip
+    made = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dist", "build",
+            "dpt-out"}  # fmt: skip
+    assert {path.name for path in _ROOT.iterdir()} <= known | made

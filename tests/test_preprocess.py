@@ -1,0 +1,72 @@
+"""Photographs become network inputs as in the authors' code."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpt_cli.inputs import read_rgb
+from dpt_cli.preprocess import network_input, network_size
+from dpt_cli.specs import InputSpec
+from published import REFERENCE, samples
+
+_REFERENCES = np.load(REFERENCE / "photographs.npz")
+_EXAMPLES = Path(__file__).parents[1] / "examples"
+_PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+_TARGETS = {"depth": (384, 384), "segment": (480, 480)}
+_HALF = (0.5, 0.5, 0.5)
+
+
+def test_network_size_equals_the_authors_ties_included() -> None:
+    wrong = [
+        tuple(row)
+        for row in _REFERENCES["sizes"].tolist()
+        if network_size((row[1], row[0]), (row[3], row[2]), row[4]) != (row[6], row[5])
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("photo_hw", "expected_hw"),
+    [
+        ((100, 3000), (16, 384)),
+        ((3000, 100), (384, 16)),
+        ((1, 1), (384, 384)),
+        ((1, 5000), (16, 384)),
+    ],
+)
+def test_a_side_is_at_least_one_patch(
+    photo_hw: tuple[int, int], expected_hw: tuple[int, int]
+) -> None:
+    assert network_size(photo_hw, (384, 384)) == expected_hw
+
+
+@pytest.mark.parametrize("task", ["depth", "segment"])
+@pytest.mark.parametrize("photograph", _PHOTOGRAPHS)
+def test_network_input_equals_the_authors(photograph: str, task: str) -> None:
+    rgb = read_rgb(_EXAMPLES / photograph)
+    size = network_size((rgb.shape[0], rgb.shape[1]), _TARGETS[task], 32)
+    image = network_input(rgb, size, InputSpec(_TARGETS[task], _HALF, _HALF))
+
+    name = f"{photograph.partition('.')[0]}/{task}"
+    assert image.shape == tuple(_REFERENCES[f"{name}/input_shape"])
+    assert image.dtype == np.float32
+    # Both sides compute in float64 and round once to float32.
+    expected = _REFERENCES[f"{name}/input_samples"]
+    np.testing.assert_allclose(samples(image), expected, rtol=0, atol=2e-7)
+
+
+def test_cubic_overshoot_is_kept() -> None:
+    rgb = np.zeros((64, 64, 3), np.uint8)
+    rgb[:, 32:] = 255
+    image = network_input(rgb, (128, 128), InputSpec((128, 128), _HALF, _HALF))
+    assert image.min() < -1.01
+    assert image.max() > 1.01
+
+
+def test_mean_and_std_are_applied_by_channel() -> None:
+    rgb = np.full((16, 16, 3), (255, 0, 51), np.uint8)
+    spec = InputSpec((16, 16), mean=(0.5, 0.25, 0.2), std=(0.5, 0.25, 2.0))
+    image = network_input(rgb, (16, 16), spec)
+    # One rounding of float32 at each of three steps.
+    np.testing.assert_allclose(image[:, 3, 5], [1.0, -1.0, 0.0], atol=5e-7)

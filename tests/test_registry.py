@@ -1,0 +1,97 @@
+"""`weights.toml` says what is true, and a broken registry says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dpt_cli.errors import RegistryError
+from dpt_cli.model.config import PRESETS, config_from_table
+from dpt_cli.model.dpt import build_dpt
+from dpt_cli.registry import load_registry
+from dpt_cli.specs import TASKS, CheckpointSpec
+
+_ROWS = load_registry().rows
+_IDS = [row.id for row in _ROWS]
+
+
+def test_the_rows_are_those_of_the_readme() -> None:
+    assert _IDS == [
+        "depth/hybrid",
+        "depth/large",
+        "depth/hybrid-kitti",
+        "depth/hybrid-nyu",
+        "depth/base",
+        "segment/hybrid",
+        "segment/large",
+    ]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_task_has_one_default(task: str) -> None:
+    assert [row.name for row in _ROWS if row.task == task and row.is_default] == ["hybrid"]
+
+
+@pytest.mark.parametrize("row", _ROWS, ids=_IDS)
+def test_the_number_of_parameters_is_the_networks(row: CheckpointSpec) -> None:
+    with torch.device("meta"):
+        network = build_dpt(row.architecture)
+    assert sum(parameter.numel() for parameter in network.parameters()) == row.num_parameters
+
+
+@pytest.mark.parametrize("row", _ROWS, ids=_IDS)
+def test_head_and_meaning_belong_to_the_task(row: CheckpointSpec) -> None:
+    is_segmentation = row.task == "segment"
+    assert (row.architecture.head == "segmentation") == is_segmentation
+    assert (row.output.quantity == "labels") == is_segmentation
+
+
+@pytest.mark.parametrize("row", _ROWS, ids=_IDS)
+def test_every_published_file_is_pinned_and_has_a_hash_to_check(row: CheckpointSpec) -> None:
+    for source in row.sources:
+        if source.kind == "release":
+            assert source.url.endswith(source.file)
+            hexadecimal = source.file.rpartition("-")[2].partition(".")[0]
+            assert (source.sha256 or source.sha256_prefix or "").startswith(hexadecimal)
+        else:
+            # Where the Hub's own hash is all there is, the commit at least never changes.
+            assert source.sha256 or len(source.revision) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[depth.x", "not valid TOML"),
+        ("[paint.x]\ntitle = 'x'", "unknown task 'paint'"),
+        ("[depth.x]\ntitle = 'x'", "not a valid row"),
+    ],
+)
+def test_a_broken_registry_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "weights.toml"
+    path.write_text(text)
+    with pytest.raises(RegistryError, match=message):
+        load_registry(path)
+
+
+def test_a_missing_registry_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"nowhere\.toml"):
+        load_registry(tmp_path / "nowhere.toml")
+
+
+def test_a_row_may_change_a_preset() -> None:
+    table = {"preset": "hybrid-depth", "features": 64, "vit": {"embed_dim": 192, "num_heads": 3}}
+    config = config_from_table(table)
+    assert (config.features, config.vit.embed_dim, config.vit.num_blocks) == (64, 192, 12)
+    assert config.resnet == PRESETS["hybrid-depth"].resnet
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["large"], ["depth/large", "segment/large"]),
+        (["segment/large", "depth/base"], ["segment/large", "depth/base"]),
+        ([], _IDS),
+    ],
+)
+def test_names_select_rows(names: list[str], expected: list[str]) -> None:
+    assert [row.id for row in load_registry().select(names)] == expected
