@@ -59,17 +59,19 @@ class Found:
     num_skipped: int
 
 
-def find_photographs(inputs: Sequence[Path]) -> Found:
+def find_photographs(inputs: Sequence[Path], output: Path | None = None) -> Found:
     """Return the photographs that files and folders stand for; folders are searched all the way.
 
-    A file given by name is taken whatever its suffix; in folders the suffix decides.
+    A file given by name is taken whatever its suffix; in folders the suffix decides. The output
+    folder is passed over where it lies in a given folder, so that a run can be repeated.
 
     Raises:
         InputError: A given path does not exist, cannot be read, or is a pipe or device.
     """
     photographs: list[Photograph] = []
     num_skipped = 0
-    seen: set[str] = set()
+    seen = set() if output is None else {os.path.realpath(output)}
+    seen -= {os.path.realpath(given) for given in inputs}
     for given in inputs:
         if stat.S_ISDIR(_mode(given)):
             paths = list(_walk(given, seen))

@@ -108,11 +108,17 @@ def home(environment: Environment, tmp_path: Path) -> Path:
 @pytest.fixture
 def dpt(
     home: Path, hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> "FrontDoor":
-    # Imported here, as it imports torch.
+) -> Iterator["FrontDoor"]:
+    # Imported here, as torch takes seconds.
+    import torch
+
     from front_door import FrontDoor
 
     desk = tmp_path / "desk"
     desk.mkdir()
     monkeypatch.chdir(desk)
-    return FrontDoor(desk, tmp_path / "registry.toml", hub)
+    num_threads = torch.get_num_threads()
+    # Networks this small gain nothing from a second, and wait long for it on a busy machine.
+    torch.set_num_threads(1)
+    yield FrontDoor(desk, tmp_path / "registry.toml", hub)
+    torch.set_num_threads(num_threads)

@@ -1,6 +1,5 @@
 """`dpt` as a user runs it: a desk with photographs, a registry of small models, a loopback Hub."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from dpt_cli.cli import dpt
-from loopback_hub import LoopbackHub
+from loopback_hub import LoopbackHub, sha256_of
 from small_models import (
     COMMIT,
-    LAYOUTS,
     REPO,
     SCALE,
     SHIFT,
@@ -49,9 +47,8 @@ class FrontDoor:
 
     def __init__(self, desk: Path, registry: Path, hub: LoopbackHub) -> None:
         self.desk, self.registry, self.hub = desk, registry, hub
-        for folder, task in (("depth", "depth"), ("segment", "segment")):
-            for name in LAYOUTS:
-                hub.add(REPO, COMMIT, f"{folder}/{name}", files(task)[name])  # type: ignore[index]
+        hub.add(REPO, COMMIT, "depth/model.safetensors", files("depth")["model.safetensors"])
+        hub.add(REPO, COMMIT, "segment/authors.pt", files("segment")["authors.pt"])
         self.release_url = hub.add_release("small.pt", files("depth")["authors.pt"])
         self.rows(
             depth={
@@ -80,11 +77,11 @@ class FrontDoor:
         """Return a file of the Hub as a source with its hash."""
         task, _, name = file.partition("/")
         content = files("depth" if task == "depth" else "segment")[name]
-        return hub_source(file, sha256=hashlib.sha256(content).hexdigest())
+        return hub_source(file, sha256=sha256_of(content))
 
     def release_source(self) -> dict[str, Any]:
         """Return the release as a source with the first digits of its hash."""
-        digest = hashlib.sha256(files("depth")["authors.pt"]).hexdigest()
+        digest = sha256_of(files("depth")["authors.pt"])
         return release_source(self.release_url, sha256_prefix=digest[:8])
 
     def weights(self, name: str = "authors.pt", content: bytes | None = None) -> Path:
@@ -117,7 +114,8 @@ def picture(width: int, height: int, seed: int = 0) -> RGB:
     """Return a picture with structure everywhere, uint8 (height, width, 3)."""
     y, x = np.mgrid[0:height, 0:width] / max(width, height)
     planes = [np.sin((5 + seed + 3 * c) * x + (7 + c) * y) + ((x + c / 5) > y) for c in range(3)]
-    return np.clip(np.stack(planes, axis=-1) * 70 + 100, 0, 255).astype(np.uint8)
+    levels: RGB = np.clip(np.stack(planes, axis=-1) * 70 + 100, 0, 255).astype(np.uint8)
+    return levels
 
 
 def paths(result: Result) -> list[str]:
@@ -128,4 +126,5 @@ def paths(result: Result) -> list[str]:
 def pixels(path: Path) -> npt.NDArray[Any]:
     """Return an image's pixels as stored."""
     with Image.open(path) as image:
-        return np.asarray(image)
+        stored: npt.NDArray[Any] = np.asarray(image)
+        return stored

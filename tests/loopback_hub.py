@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -73,10 +74,12 @@ class Served:
     @classmethod
     def of(cls, content: bytes | Path, etag: str, commit: str, faults: Faults) -> Self:
         """Hash and measure the content; without an ETag its SHA-256 is one, as at the Hub."""
-        stream = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
-        with stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-            size = stream.seek(0, io.SEEK_END)
+        if isinstance(content, bytes):
+            sha256, size = sha256_of(content), len(content)
+        else:
+            with content.open("rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                size = stream.seek(0, io.SEEK_END)
         return cls(content, sha256, size, etag or sha256, commit, faults)
 
     def open(self) -> BinaryIO:
@@ -84,6 +87,12 @@ class Served:
         if isinstance(self.content, Path):
             return self.content.open("rb")
         return io.BytesIO(self.content)
+
+
+@lru_cache(maxsize=32)
+def sha256_of(content: bytes) -> str:
+    """Return a hash, remembered, as many tests serve the same bytes."""
+    return hashlib.sha256(content).hexdigest()
 
 
 class LoopbackHub:

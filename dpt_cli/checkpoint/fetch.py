@@ -35,10 +35,7 @@ def fetch(spec: CheckpointSpec, *, offline: bool = False, notify: Notify) -> Wei
     Raises:
         FetchError: No source gave the right file; the message holds each one's reason.
     """
-    if not spec.sources:
-        raise FetchError(
-            f"no weights of {spec.id} were ever published; give a file with --weights FILE"
-        )
+    _need_sources(spec)
     offline = offline or constants.HF_HUB_OFFLINE
     attempts: list[tuple[str, Source, Callable[[Source], WeightsFile]]] = [
         (f"the copy of {source} on this disk", source, _use) for source, _ in _on_disk(spec)
@@ -62,6 +59,7 @@ def verify(spec: CheckpointSpec) -> WeightsFile:
     Raises:
         FetchError: There is no file, or its content is wrong; the message holds both hashes.
     """
+    _need_sources(spec)
     found = locate(spec)
     if found is None:
         raise FetchError(_nothing_found(spec, [], offline=True))
@@ -77,6 +75,13 @@ def hush_hub(*, progress_bars: bool) -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if not progress_bars:
         disable_progress_bars()
+
+
+def _need_sources(spec: CheckpointSpec) -> None:
+    if not spec.sources:
+        raise FetchError(
+            f"no weights of {spec.id} were ever published; give a file with --weights FILE"
+        )
 
 
 def _on_disk(spec: CheckpointSpec) -> list[tuple[Source, Path]]:

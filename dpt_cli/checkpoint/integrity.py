@@ -92,9 +92,13 @@ def check(
             stamp.remember(sha256, checked)
         return WeightsFile(path, source, sha256, checked)
     stamp.forget()
-    promised = f"{expected or '(any)'} ({source.size or 'any number of'} bytes)"
+    promised, size = (
+        (expected, "")
+        if source.size is None
+        else (f"{expected} ({source.size} bytes)", f" ({stamp.size} bytes)")
+    )
     raise FetchError(
-        f"wrong content: expected sha256 {promised}, found {sha256} ({stamp.size} bytes); "
+        f"wrong content: expected sha256 {promised}, found {sha256}{size}; "
         + (f"the next run replaces {path}" if again else _remove(source, path))
     )
 

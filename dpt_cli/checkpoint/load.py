@@ -4,6 +4,7 @@ Never looks anything up: a path and an architecture go in, a network comes out.
 """
 
 import pickle
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from dpt_cli.model.dpt import DPT, build_dpt
 
 _NUM_NAMES_SHOWN = 3
 _ZIP_MAGIC = b"PK\x03\x04"
+# The opcode that opens a pickle of protocol 2 to 5, as torch wrote before 1.6.
+_PICKLE_MAGIC = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+# What reading a damaged pickle may raise: its instructions are then any bytes at all.
+_DAMAGE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -38,6 +43,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is a damaged safetensors file: {error}") from error
+    if not head.startswith((_ZIP_MAGIC, *_PICKLE_MAGIC)):
+        begin = f"it begins with {head!r}" if head else "it is empty"
+        raise CheckpointError(f"{path} is not a weights file: {begin}")
     return _read_pickle(path, is_zip=head.startswith(_ZIP_MAGIC))
 
 
@@ -46,18 +54,20 @@ def _read_pickle(path: Path, is_zip: bool) -> dict[str, Tensor]:
         # Only the zip format, torch's default since 1.6, can be mapped.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0]
+        # torch's own words advise to load it all the same.
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it wants to run {code[1]}" if code else "it is damaged"
         raise CheckpointError(
-            f"{path} is refused: it is no plain file of tensors ({reason[:160]})"
+            f"{path} is refused: it is no plain file of tensors ({reason})"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
+    except _DAMAGE as error:
+        reason = (str(error) or type(error).__name__).split("\n")[0]
         raise CheckpointError(f"{path} is not a weights file, or damaged: {reason}") from error
     # The authors' training checkpoints keep the network beside the optimizer.
     if isinstance(content, dict) and "model" in content and "optimizer" in content:
         content = content["model"]
     is_state_dict = isinstance(content, dict) and all(
-        isinstance(value, Tensor) for value in content.values()
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     )
     if not is_state_dict:
         raise CheckpointError(f"{path} holds no dictionary of tensors")

@@ -4,6 +4,7 @@ Imports click alone: whatever is heavier is imported in the body of the command 
 """
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -33,7 +34,7 @@ class _Dpt(click.Group):
             return super().invoke(ctx)
         except DptError as error:
             if _wants_traceback(ctx):
-                raise
+                click.echo(traceback.format_exc(), err=True, nl=False)
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:

@@ -161,6 +161,8 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
             click.echo(found[1])
             continue
         missing.append(row.id)
+        if not row.sources:
+            click.echo(f"no weights of {row.id} were ever published", err=True)
         for source in row.sources:
             click.echo(f"{row.id} would lie in {expected_path(source)}  (from {source})", err=True)
     if missing:

@@ -53,9 +53,9 @@ class NameList(click.ParamType[tuple[str, ...]]):
         for word in (word.strip().lower() for word in str(value).split(",")):
             if word not in self.names:
                 close = difflib.get_close_matches(word, self.names, n=3)
-                hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+                hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
                 few = "" if len(self.names) > 20 else f" There are: {', '.join(self.names)}."
-                self.fail(f"unknown {self.name} {word!r}. {hint}{few}", param, ctx)
+                self.fail(f"unknown {self.name} {word!r}.{hint}{few}", param, ctx)
             chosen[word] = None
         return tuple(chosen)
 
@@ -101,8 +101,13 @@ class MultipleOf(click.ParamType[int]):
             number = int(value)
         except ValueError:
             number = 0
-        if number < PATCH_SIZE or number % PATCH_SIZE:
-            self.fail(f"{value} is no multiple of the patch size, {PATCH_SIZE}", param, ctx)
+        if not PATCH_SIZE <= number <= _MAX_RESOLUTION_PX or number % PATCH_SIZE:
+            self.fail(
+                f"{value} is no multiple of the patch size, {PATCH_SIZE}, "
+                f"up to {_MAX_RESOLUTION_PX}",
+                param,
+                ctx,
+            )
         return number
 
 

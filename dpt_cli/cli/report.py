@@ -1,5 +1,6 @@
 """What a run says: paths on stdout, everything else on stderr."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -68,7 +69,8 @@ class Report:
             # Paths meant for a pipe must not be drawn on the terminal instead.
             redirect_stdout=sys.stdout.isatty(),
         )
-        self._progress.add_task("", total=self._total)
+        # Photographs that did not decode may have failed before.
+        self._progress.add_task("", total=self._total, completed=self.num_done + self.num_failed)
         self._progress.start()
 
     def done(self, outcome: Done[DepthMap] | Done[LabelMap]) -> None:
@@ -100,14 +102,15 @@ class Report:
             self._progress.advance(self._progress.task_ids[0])
             return
         now = time.monotonic()
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        count = self.num_done + self.num_failed
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES and count < self._total:
             self._last_line = now
-            count = self.num_done + self.num_failed
             self.say(f"{count} of {self._total}, {self._speed()}")
 
     def _speed(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
-        return f"{(self.num_done + self.num_failed) / elapsed:.2f} pictures/s"
+        rate = (self.num_done + self.num_failed) / elapsed
+        return f"{rate:.1f} a second" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
 
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
         """Say how it ended: how many, where, how fast, and what the numbers are."""
@@ -123,9 +126,6 @@ class Report:
 
 
 def _printable(path: Path) -> str:
-    # A name that is no UTF-8 must not end the run.
-    return (
-        str(path)
-        .encode(sys.stdout.encoding or "utf-8", "surrogateescape")
-        .decode(sys.stdout.encoding or "utf-8", "replace")
-    )
+    # A name that is no UTF-8, or that stdout's encoding lacks, must not end the run.
+    encoding = sys.stdout.encoding or "utf-8"
+    return os.fsencode(path).decode("utf-8", "replace").encode(encoding, "replace").decode(encoding)

@@ -45,7 +45,7 @@ def run_task(
         DptError: Nothing could be done, or nothing more.
     """
     spec = load_registry(options.registry).find(task, options.model)
-    found = find_photographs(options.inputs)
+    found = find_photographs(options.inputs, options.output)
     if not found.photographs:
         names = ", ".join(str(path) for path in options.inputs)
         raise InputError(f"no images in {names} ({found.num_skipped} other files)")
@@ -54,7 +54,8 @@ def run_task(
 
     with Report(len(jobs), options.quiet, options.verbose) as report:
         skipped = f" ({found.num_skipped} other files skipped)" if found.num_skipped else ""
-        report.say(f"{len(jobs)} photographs{skipped}, {spec.title}")
+        photographs = "1 photograph" if len(jobs) == 1 else f"{len(jobs)} photographs"
+        report.say(f"{photographs}{skipped}, {spec.title}")
         engine = _LateEngine(spec, options, report)
         stages = Stages(
             decode=read_rgb,
@@ -70,7 +71,7 @@ def run_task(
             if outcome.result.precision != engine.precision:
                 report.redone_in_fp32(outcome.job, engine.precision)
             report.done(outcome)
-        report.summary(options.output, engine.facts())
+    report.summary(options.output, engine.facts())
     if report.num_failed:
         click.get_current_context().exit(_SOME_FAILED)
 

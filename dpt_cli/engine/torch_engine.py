@@ -109,6 +109,12 @@ class TorchEngine:
         return result
 
     def _arithmetic(self, precision: str) -> AbstractContextManager[object]:
-        if precision == "fp32":
+        if precision != "fp32":
+            return torch.autocast(self._device.type, dtype=_DTYPES[precision])
+        if self._device.type != "cuda":
             return contextlib.nullcontext()
-        return torch.autocast(self._device.type, dtype=_DTYPES[precision])
+        # cuDNN would otherwise convolve in TF32, which keeps 10 bits of the mantissa.
+        exact: AbstractContextManager[object] = torch.backends.cudnn.flags(
+            enabled=True, allow_tf32=False
+        )
+        return exact

@@ -28,10 +28,9 @@ transformers = pytest.importorskip("transformers")
 TOLERANCE = 1e-5
 
 # transformers standardises hybrid weights with 1e-8 on the variance, the authors' timm 0.4.5 with
-# 1e-5 on the deviation. A channel of deviation d differs by 1e-5 / d - 1e-8 / 2d², and the formula
-# spreads d around 0.01 by a factor of up to exp(√3) = 5.7 either way: at most 5e-4 a convolution
-# with d = 0.0018. Group norm then hides what its whole group shares.
-HYBRID_TOLERANCE = 1e-3
+# 1e-5 on the deviation. A channel of deviation d then differs by 1e-5 / d - 1e-8 / 2d², and the
+# formula spreads d from 0.01 / exp(√3) = 0.0018 upwards: by 4e-3 at most. Seen: 2.7e-3, 3.6e-3.
+HYBRID_TOLERANCE = 5e-3
 
 _LARGE = {
     "hidden_size": 1024,
@@ -100,15 +99,9 @@ def difference(architecture: str, side: int, **options: Any) -> float:
 slow = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    ("architecture", "side"),
-    [
-        ("large-depth", 384),
-        pytest.param("large-depth", 480, marks=slow),
-        pytest.param("large-segmentation", 384, marks=slow),
-        pytest.param("large-segmentation", 480, marks=slow),
-    ],
-)
+@slow
+@pytest.mark.parametrize("side", [384, 480])
+@pytest.mark.parametrize("architecture", ["large-depth", "large-segmentation"])
 def test_large_equals_transformers(architecture: str, side: int) -> None:
     assert difference(architecture, side) <= TOLERANCE
 

@@ -1,0 +1,32 @@
+"""The progress bar, which only a terminal sees."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dpt_cli.batch import Failed, Job
+from dpt_cli.cli.report import Report
+from dpt_cli.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("total", "quiet", "is_terminal", "num_bars"),
+    [(3, False, True, 1), (3, False, False, 0), (3, True, True, 0), (1, False, True, 0)],
+)
+def test_a_bar_is_drawn_where_it_helps(
+    monkeypatch: pytest.MonkeyPatch, total: int, quiet: bool, is_terminal: bool, num_bars: int
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    with Report(total, quiet, verbose=False) as report:
+        report.begin()
+        assert (report._progress is not None) == bool(num_bars)
+
+
+def test_the_bar_counts_what_failed_before_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Report(3, quiet=False, verbose=False) as report:
+        report.failed(Failed(Job(Path("bad.png"), {}), InputError("not an image")))
+        report.begin()
+        assert report._progress is not None
+        assert report._progress.tasks[0].completed == 1

@@ -1,0 +1,85 @@
+"""The torch engine: devices, precisions, and numbers that are not finite."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import formula
+from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
+from dpt_cli.errors import DeviceError, NetworkOutputError
+from dpt_cli.model.dpt import DPT
+from published import network
+
+
+@pytest.fixture
+def small() -> DPT:
+    return copy.deepcopy(network("small-hybrid-depth"))
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "mps"])
+def test_a_device_that_is_not_here_is_named(name: str) -> None:
+    if name == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has it")
+    with pytest.raises(DeviceError, match=name):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "expected"),
+    [
+        ("auto", "cpu", "fp32"),
+        ("auto", "cuda", "fp16"),
+        ("auto", "mps", "fp32"),
+        ("bf16", "cpu", "bf16"),
+    ],
+)
+def test_auto_precision_is_half_on_cuda_alone(precision: str, device: str, expected: str) -> None:
+    assert resolve_precision(precision, torch.device(device)) == expected
+
+
+def test_a_batch_gives_each_image_its_own_numbers(small: DPT) -> None:
+    images = formula.image((64, 96), 3)
+    engine = TorchEngine(small, "cpu")
+    alone = [engine(images[index : index + 1])[0].values for index in range(3)]
+    together = [output.values for output in engine(images)]
+    # Other block sizes in the matrix products: float32 rounding.
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_bf16_stays_near_fp32(small: DPT) -> None:
+    images = formula.image((64, 96))
+    exact = TorchEngine(small, "cpu", "fp32")(images)[0]
+    half = TorchEngine(small, "cpu", "bf16")(images)[0]
+    assert half.precision == "bf16"
+    # bf16 keeps 8 bits: 0.4 % a step, over some tens of layers.
+    assert np.linalg.norm(half.values - exact.values) < 0.1 * np.linalg.norm(exact.values)
+    assert not np.array_equal(half.values, exact.values)
+
+
+def test_half_precision_that_overflows_is_done_again_in_fp32(small: DPT) -> None:
+    # The first convolution's outputs pass fp16's 65504; the next undoes it.
+    for parameter in small.head.conv1.parameters():
+        parameter.mul_(1e6)
+    small.head.conv2.weight.mul_(1e-6)
+    output = TorchEngine(small, "cpu", "fp16")(formula.image((64, 96)))[0]
+    assert output.precision == "fp32"
+    assert np.isfinite(output.values).all()
+
+
+def test_nan_in_fp32_is_an_error(small: DPT) -> None:
+    small.head.conv2.bias.fill_(float("nan"))
+    with pytest.raises(NetworkOutputError, match="NaN"):
+        TorchEngine(small, "cpu")(formula.image((64, 96)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="gpu: no CUDA device")
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 2e-2)])
+def test_cuda_stays_near_the_cpu(small: DPT, precision: str, tolerance: float) -> None:
+    # fp32: other summation orders, but no TF32; fp16 keeps 10 bits over some tens of layers.
+    images = formula.image((64, 96))
+    expected = TorchEngine(copy.deepcopy(small), "cpu", "fp32")(images)[0].values
+    values = TorchEngine(small, "cuda", precision)(images)[0].values
+    assert np.linalg.norm(values - expected) <= tolerance * np.linalg.norm(expected)
