@@ -179,7 +179,7 @@ def prepare(model: str, folder: Path, photo: Path, square: Path) -> None:
     """Write the middle square of the photograph, and a folder that from_pretrained takes."""
     from safetensors.torch import save_file
 
-    from dpt_cli.inputs import read_rgb
+    from dpt_cli.decode import read_rgb
     from dpt_cli.writers import write_png
     from published import transformers_checkpoint
 
@@ -239,7 +239,7 @@ def forwards(model: str, folder: Path, photo: Path, runs: int) -> None:
     import torch
 
     from dpt_cli.checkpoint.load import load_network
-    from dpt_cli.inputs import read_rgb
+    from dpt_cli.decode import read_rgb
     from dpt_cli.preprocess import network_input
     from dpt_cli.registry import load_registry
 

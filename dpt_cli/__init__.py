@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dpt_cli.api import load
-    from dpt_cli.inputs import read_rgb
+    from dpt_cli.decode import read_rgb
     from dpt_cli.maps import DepthMap, LabelMap
     from dpt_cli.predict import Predictor
 
@@ -21,7 +21,7 @@ _HOMES = {
     "LabelMap": "dpt_cli.maps",
     "Predictor": "dpt_cli.predict",
     "load": "dpt_cli.api",
-    "read_rgb": "dpt_cli.inputs",
+    "read_rgb": "dpt_cli.decode",
 }
 
 

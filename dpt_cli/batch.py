@@ -1,40 +1,46 @@
-"""Many photographs: plan every output before anything is loaded, then run, whatever fails.
+"""Many photographs side by side: decode ahead, run in batches, write behind, whatever fails.
 
 Knows no terminal, no network and no file format: those come as plain functions in `Stages`.
 """
 
-import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.engine import RawOutput
-from dpt_cli.errors import DptError, InputError, NetworkOutputError, OutputError
-from dpt_cli.inputs import Photograph
+from dpt_cli.errors import (
+    DptError,
+    InputError,
+    NetworkOutputError,
+    OutOfMemoryError,
+    OutputError,
+)
+from dpt_cli.plan import Job
 from dpt_cli.predict import MapT, Prepared
 
 RGB = npt.NDArray[np.uint8]
+A = TypeVar("A")
+B = TypeVar("B")
 
 # The errors that belong to one photograph; any other ends the run.
-_OF_ONE_PHOTOGRAPH = (InputError, OutputError, NetworkOutputError)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One photograph and where its outputs go, by format."""
-
-    photograph: Path
-    outputs: Mapping[str, Path]
+_OF_ONE_PHOTOGRAPH = (InputError, OutputError, NetworkOutputError, OutOfMemoryError)
+# Decoding and writing each get this many threads: both let go of Python's lock while they work.
+_NUM_WORKERS = 2
 
 
 @dataclass(frozen=True)
 class Stages(Generic[MapT]):
-    """What happens to a photograph, step by step."""
+    """What happens to a photograph, step by step.
+
+    `decode`, `prepare`, `finish` and `write` run in threads of their own; `infer` in the caller's.
+    """
 
     decode: Callable[[Path], RGB]
     prepare: Callable[[RGB], Prepared]
@@ -59,7 +65,7 @@ class Failed:
     error: DptError
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Item:
     job: Job
     rgb: RGB
@@ -78,123 +84,109 @@ class _Buckets:
         bucket = self.by_size[item.prepared.network_hw]
         bucket.append(item)
         waiting = sum(len(items) for items in self.by_size.values())
-        if len(bucket) == self.batch_size:
+        if len(bucket) >= self.batch_size:
             return self.by_size.pop(item.prepared.network_hw)
         if waiting >= 2 * self.batch_size:
             return self.by_size.pop(max(self.by_size, key=lambda size: len(self.by_size[size])))
         return []
 
 
-def plan(photographs: Sequence[Photograph], folder: Path, suffixes: Mapping[str, str]) -> list[Job]:
-    """Work out every output path.
-
-    An output is named for its photograph, without the extension. Where two would share a name,
-    letter case aside, both keep the extension; where they still would, both get their folder's
-    name too.
-
-    Args:
-        photographs: The inputs, with their place below the output folder.
-        folder: The output folder.
-        suffixes: What follows the name, by format: `{"color": "_depth.png"}`.
-
-    Raises:
-        OutputError: An output would overwrite an input, or two inputs cannot be told apart.
-    """
-    stems = _distinct_stems(photographs)
-    jobs = [
-        Job(
-            photograph.path,
-            {
-                kind: folder / stem.with_name(stem.name + suffix)
-                for kind, suffix in suffixes.items()
-            },
-        )
-        for photograph, stem in zip(photographs, stems, strict=True)
-    ]
-    inputs = {os.path.realpath(job.photograph): job.photograph for job in jobs}
-    for job in jobs:
-        for output in job.outputs.values():
-            if os.path.realpath(output) in inputs:
-                raise OutputError(
-                    f"{output} would overwrite an input; choose another folder with --output"
-                )
-    return jobs
-
-
 def run(
     jobs: Iterable[Job], stages: Stages[MapT], batch_size: int = 1
-) -> Iterator["Done[MapT] | Failed"]:
+) -> Iterator[Done[MapT] | Failed]:
     """Do every job and yield what became of it, in the order they end.
 
-    Photographs of one network size share a batch. An error of one photograph never stops the
-    others.
+    Photographs of one network size share a batch, made up in the order of the jobs, so that
+    results do not depend on the threads. An error of one photograph never stops the others. A
+    batch that does not fit into memory is halved, and so are those after it. Closing the iterator
+    lets the files being written end and drops the rest.
 
     Raises:
-        DptError: Weights, device or memory: nothing more can be done.
+        DptError: Weights or device: nothing more can be done.
     """
     buckets = _Buckets(batch_size)
-    for job in jobs:
-        try:
-            rgb = stages.decode(job.photograph)
-            item = _Item(job, rgb, stages.prepare(rgb))
-        except _OF_ONE_PHOTOGRAPH as error:
-            yield Failed(job, error)
-            continue
-        yield from _run_batch(buckets.add(item), stages)
-    for items in buckets.by_size.values():
-        yield from _run_batch(items, stages)
+    writing: deque[Future[Done[MapT] | Failed]] = deque()
+    with _threads("decode") as decoders, _threads("write") as writers:
+
+        def infer(items: Sequence[_Item]) -> Iterator[Failed]:
+            for item, raw in _infer(items, stages, buckets):
+                if isinstance(raw, Failed):
+                    yield raw
+                else:
+                    writing.append(writers.submit(_finish, item, raw, stages))
+
+        def written(num_left: int) -> Iterator[Done[MapT] | Failed]:
+            while len(writing) > num_left or (writing and writing[0].done()):
+                yield writing.popleft().result()
+
+        for item in _ahead(decoders, lambda job: _prepare(job, stages), jobs, batch_size):
+            if isinstance(item, Failed):
+                yield item
+                continue
+            yield from infer(buckets.add(item))
+            yield from written(batch_size + _NUM_WORKERS)
+        for items in buckets.by_size.values():
+            yield from infer(items)
+        yield from written(0)
 
 
-def _run_batch(items: Sequence[_Item], stages: Stages[MapT]) -> "Iterator[Done[MapT] | Failed]":
+@contextmanager
+def _threads(name: str) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(_NUM_WORKERS, name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[A], B], values: Iterable[A], batch_size: int
+) -> Iterator[B]:
+    """Map in order, no further ahead than the next batch and what the threads hold."""
+    pending: deque[Future[B]] = deque()
+    for value in values:
+        pending.append(pool.submit(function, value))
+        if len(pending) > batch_size + _NUM_WORKERS:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _prepare(job: Job, stages: Stages[MapT]) -> _Item | Failed:
+    try:
+        rgb = stages.decode(job.photograph)
+        return _Item(job, rgb, stages.prepare(rgb))
+    except _OF_ONE_PHOTOGRAPH as error:
+        return Failed(job, error)
+    except MemoryError:
+        return Failed(job, OutOfMemoryError("not enough memory to prepare it"))
+
+
+def _infer(
+    items: Sequence[_Item], stages: Stages[MapT], buckets: _Buckets
+) -> Iterator[tuple[_Item, RawOutput | Failed]]:
     if not items:
         return
     try:
-        outputs = stages.infer([item.prepared for item in items])
-    except NetworkOutputError as error:
+        yield from zip(items, stages.infer([item.prepared for item in items]), strict=True)
+    except (NetworkOutputError, OutOfMemoryError) as error:
         if len(items) == 1:
-            yield Failed(items[0].job, error)
-        else:
-            # One at a time, to find whose it was.
-            for item in items:
-                yield from _run_batch([item], stages)
-        return
-    for item, raw in zip(items, outputs, strict=True):
-        try:
-            result = stages.finish(raw, item.prepared)
-            stages.write(result, item.rgb, item.job.outputs)
-        except _OF_ONE_PHOTOGRAPH as error:
-            yield Failed(item.job, error)
-        else:
-            yield Done(item.job, result)
+            yield items[0], Failed(items[0].job, error)
+            return
+        # Halves: until each fits into memory, or the one whose numbers are wrong stands alone.
+        half = len(items) // 2
+        if isinstance(error, OutOfMemoryError):
+            buckets.batch_size = min(buckets.batch_size, half)
+        yield from _infer(items[:half], stages, buckets)
+        yield from _infer(items[half:], stages, buckets)
 
 
-def _distinct_stems(photographs: Sequence[Photograph]) -> list[Path]:
-    """Return one path a photograph, relative to the output folder, no two equal."""
-    candidates = [list(_stem_candidates(photograph)) for photograph in photographs]
-    choice = [0] * len(photographs)
-    while True:
-        by_name = defaultdict(list)
-        for index, level in enumerate(choice):
-            by_name[str(candidates[index][level]).casefold()].append(index)
-        clashing = [indices for indices in by_name.values() if len(indices) > 1]
-        if not clashing:
-            return [names[level] for names, level in zip(candidates, choice, strict=True)]
-        for indices in clashing:
-            for index in indices:
-                choice[index] += 1
-                if choice[index] == len(candidates[index]):
-                    first, second = (photographs[i].path for i in indices[:2])
-                    raise OutputError(
-                        f"{first} and {second} would share an output; "
-                        "give each its own --output folder"
-                    )
-
-
-def _stem_candidates(photograph: Photograph) -> Iterator[Path]:
-    relative = photograph.relative
-    yield relative.with_suffix("")
-    yield relative
-    # The folders above, nearest first: x/a.jpg and y/a.jpg become x/a.jpg_… and y/a.jpg_….
-    above = photograph.path.absolute().parts[1 : -len(relative.parts)]
-    for depth in range(1, len(above) + 1):
-        yield Path(*above[-depth:], relative)
+def _finish(item: _Item, raw: RawOutput, stages: Stages[MapT]) -> Done[MapT] | Failed:
+    try:
+        result = stages.finish(raw, item.prepared)
+        stages.write(result, item.rgb, item.job.outputs)
+    except _OF_ONE_PHOTOGRAPH as error:
+        return Failed(item.job, error)
+    except MemoryError:
+        return Failed(item.job, OutOfMemoryError("not enough memory to write it"))
+    return Done(item.job, result)

@@ -16,6 +16,12 @@ class RegistryError(DptError):
     exit_code = 2
 
 
+class SettingsError(DptError):
+    """A settings file that does not parse, or holds a key or a value that cannot be."""
+
+    exit_code = 2
+
+
 class InputError(DptError):
     """A photograph that cannot be found, read or decoded."""
 
@@ -25,7 +31,11 @@ class OutputError(DptError):
 
 
 class DeviceError(DptError):
-    """A device, precision or amount of memory this machine does not have."""
+    """A device this machine does not have, or one too small for the weights."""
+
+
+class OutOfMemoryError(DptError):
+    """Too little memory for one photograph, or for a batch of them."""
 
 
 class NetworkOutputError(DptError):

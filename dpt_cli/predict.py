@@ -112,7 +112,7 @@ class Predictor(Generic[MapT]):
         Raises:
             ValueError: The array is no such picture.
             NetworkOutputError: The network gave NaN or infinity.
-            DeviceError: Not enough memory.
+            OutOfMemoryError: It does not fit.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")

@@ -49,11 +49,19 @@ def network_input(
     Returns:
         float32 (3, h, w), normalised; cubic overshoot is kept, not clipped.
 
+    Raises:
+        MemoryError: It does not fit.
+
     Source: isl-org/DPT, run_monodepth.py: `/ 255.0`, `Resize(INTER_CUBIC)`, `NormalizeImage`.
     """
     height, width = network_hw
     # parity: resized in float64. OpenCV's float32 resize is off by up to 2e-5, and resizing uint8
     # would round and clip the overshoot away.
-    image = cv2.resize(cv2.LUT(rgb, _UNIT), (width, height), interpolation=cv2.INTER_CUBIC)
+    try:
+        image = cv2.resize(cv2.LUT(rgb, _UNIT), (width, height), interpolation=cv2.INTER_CUBIC)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
+        raise
     image = (image - spec.mean) / spec.std
     return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)  # (3, h, w)

@@ -63,6 +63,16 @@ def default_registry_path() -> Path:
     return packaged if packaged.is_file() else _PACKAGE.parent / "weights.toml"
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file, with or without the byte order mark that Windows editors add.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not UTF-8, or not TOML.
+    """
+    return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+
+
 def load_registry(path: Path | None = None) -> Registry:
     """Parse a registry file, the packaged one by default.
 
@@ -71,14 +81,17 @@ def load_registry(path: Path | None = None) -> Registry:
     """
     path = path or default_registry_path()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = read_toml(path)
     except OSError as error:
         raise RegistryError(f"cannot read the registry {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RegistryError(f"the registry {path} is not valid TOML: {error}") from error
     rows = []
     for task in TASKS:
-        for name, table in document.get(task, {}).items():
+        tables = document.get(task, {})
+        if not isinstance(tables, dict):
+            raise RegistryError(f"{path}: {task} must be tables like [{task}.NAME]")
+        for name, table in tables.items():
             try:
                 rows.append(_row(task, name, table))
             except (KeyError, TypeError, ValueError) as error:

@@ -19,7 +19,10 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "maps": ({"numpy"}, set()),
     "specs": (set(), {"errors", "model.config"}),
     "registry": (set(), {"specs", "errors", "model.config"}),
-    "inputs": ({"numpy", "cv2"}, {"errors"}),
+    "inputs": (set(), {"errors"}),
+    "decode": ({"numpy", "cv2"}, {"inputs", "errors"}),
+    "plan": (set(), {"inputs", "errors"}),
+    "manifest": (set(), {"errors"}),
     "preprocess": ({"numpy", "cv2"}, {"specs", "model.config"}),
     "model.config": (set(), set()),
     "model.timm_parts": ({"torch", "timm", "torchvision"}, set()),
@@ -37,7 +40,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "colorize": ({"numpy", "cv2", "matplotlib"}, {"maps", "ade20k", "errors"}),
     "writers": ({"numpy"}, {"maps", "colorize", "ade20k", "errors"}),
-    "batch": ({"numpy"}, {"errors", "inputs", "predict", "engine"}),
+    "batch": ({"numpy"}, {"errors", "plan", "predict", "engine"}),
     "api": (
         set(),
         {"registry", "specs", "maps", "predict", "engine", "checkpoint", "model", "errors"},
@@ -45,7 +48,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "cli": ({"click", "rich", "numpy"}, {""}),
     "": (set(), {""}),
 }
-_WRITING_ROOMS = ("inputs", "registry", "checkpoint", "writers")
+_WRITING_ROOMS = ("decode", "registry", "checkpoint", "writers", "manifest")
 _WRITING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
 
 

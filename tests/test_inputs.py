@@ -17,8 +17,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from dpt_cli.decode import MAX_PIXELS, decode_rgb, read_rgb
 from dpt_cli.errors import InputError
-from dpt_cli.inputs import MAX_PIXELS, Found, decode_rgb, find_photographs, read_rgb
+from dpt_cli.inputs import Found, find_photographs
 
 Rgb = npt.NDArray[np.uint8]
 EOI = b"\xff\xd9"

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dpt_cli.inputs import read_rgb
+from dpt_cli.decode import read_rgb
 from dpt_cli.postprocess import resize_depth, resize_labels
 from dpt_cli.preprocess import network_input, network_size
 from dpt_cli.specs import InputSpec, OutputSpec

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpt_cli.inputs import read_rgb
+from dpt_cli.decode import read_rgb
 from dpt_cli.preprocess import network_input, network_size
 from dpt_cli.specs import InputSpec
 from published import REFERENCE, samples

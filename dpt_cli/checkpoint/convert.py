@@ -150,7 +150,7 @@ def authors_to_ours(state_dict: StateDict) -> dict[str, Tensor]:
 
     def rename(name: str) -> str:
         if name.startswith("scratch.output_conv."):
-            _, _, index, kind = name.split(".", 3)
+            index, _, kind = name.removeprefix("scratch.output_conv.").partition(".")
             return f"head.{head[index]}.{kind}" if index in head else name
         # Their levels count from 1, ours from 0.
         renamed = _apply(_AUTHORS_TO_OURS, name)

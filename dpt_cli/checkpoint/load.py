@@ -5,8 +5,11 @@ Never looks anything up: a path and an architecture go in, a network comes out.
 
 import pickle
 import re
+import struct
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,7 +26,18 @@ _ZIP_MAGIC = b"PK\x03\x04"
 # The opcode that opens a pickle of protocol 2 to 5, as torch wrote before 1.6.
 _PICKLE_MAGIC = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 # What reading a damaged pickle may raise: its instructions are then any bytes at all.
-_DAMAGE = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
+_MAX_REASON_CHARACTERS = 200
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -42,7 +56,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is a damaged safetensors file: {error}") from error
+            raise CheckpointError(
+                f"{path} is a damaged safetensors file: {_first_sentence(error)}"
+            ) from error
     if not head.startswith((_ZIP_MAGIC, *_PICKLE_MAGIC)):
         begin = f"it begins with {head!r}" if head else "it is empty"
         raise CheckpointError(f"{path} is not a weights file: {begin}")
@@ -51,8 +67,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def _read_pickle(path: Path, is_zip: bool) -> dict[str, Tensor]:
     try:
-        # Only the zip format, torch's default since 1.6, can be mapped.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        with warnings.catch_warnings():
+            # torch 2.13 warns of the newer pickle protocols, which it reads all the same.
+            warnings.simplefilter("ignore", UserWarning)
+            content = _torch_load(path, is_zip)
     except pickle.UnpicklingError as error:
         # torch's own words advise to load it all the same.
         code = re.search(r"GLOBAL (\S+)", str(error))
@@ -61,8 +79,9 @@ def _read_pickle(path: Path, is_zip: bool) -> dict[str, Tensor]:
             f"{path} is refused: it is no plain file of tensors ({reason})"
         ) from error
     except _DAMAGE as error:
-        reason = (str(error) or type(error).__name__).split("\n")[0]
-        raise CheckpointError(f"{path} is not a weights file, or damaged: {reason}") from error
+        raise CheckpointError(
+            f"{path} is not a weights file, or damaged: {_first_sentence(error)}"
+        ) from error
     # The authors' training checkpoints keep the network beside the optimizer.
     if isinstance(content, dict) and "model" in content and "optimizer" in content:
         content = content["model"]
@@ -72,6 +91,20 @@ def _read_pickle(path: Path, is_zip: bool) -> dict[str, Tensor]:
     if not is_state_dict:
         raise CheckpointError(f"{path} holds no dictionary of tensors")
     return dict(content)
+
+
+def _torch_load(path: Path, is_zip: bool) -> Any:
+    # torch 2.13 takes a path that ends so for safetensors, whatever it holds.
+    if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    # Only the zip format, torch's default since 1.6, can be mapped.
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+
+
+def _first_sentence(error: BaseException) -> str:
+    told = str(error) or type(error).__name__
+    return re.split(r"\n|\. ", told)[0][:_MAX_REASON_CHARACTERS]
 
 
 def load_network(path: Path, config: DPTConfig) -> DPT:

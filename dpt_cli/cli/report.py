@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dpt_cli.batch import Done, Failed, Job
+from dpt_cli.batch import Done, Failed
 from dpt_cli.maps import DepthMap, LabelMap
+from dpt_cli.plan import Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -116,13 +117,17 @@ class Report:
         """Say how it ended: how many, where, how fast, and what the numbers are."""
         elapsed = time.monotonic() - self._started
         self.say(
-            f"{self.num_done} of {self._total} done, {self.num_files} files in {folder}, "
+            f"{self.num_done} of {self._total} done, {_counted(self.num_files)} in {folder}, "
             f"{elapsed:.1f} s ({self._speed()})"
         )
         for line in lines:
             self.say(line)
         if self.num_failed:
             click.echo(f"{self.num_failed} of {self._total} failed; see above.", err=True)
+
+
+def _counted(num_files: int) -> str:
+    return "1 file" if num_files == 1 else f"{num_files} files"
 
 
 def _printable(path: Path) -> str:

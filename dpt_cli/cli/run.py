@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.api import Weights, find_weights, load_engine
-from dpt_cli.batch import RGB, Failed, Stages, plan, run
-from dpt_cli.checkpoint.fetch import hush_hub
+from dpt_cli.batch import RGB, Failed, Stages, run
+from dpt_cli.checkpoint.fetch import hush_hub, locate
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report
+from dpt_cli.decode import read_rgb
 from dpt_cli.engine import Engine, RawOutput
 from dpt_cli.errors import InputError
-from dpt_cli.inputs import find_photographs, read_rgb
+from dpt_cli.inputs import find_photographs
+from dpt_cli.plan import plan
 from dpt_cli.predict import MapT, Prepared, infer, prepare
 from dpt_cli.registry import load_registry
 from dpt_cli.specs import CheckpointSpec, Task
@@ -94,6 +96,8 @@ class _LateEngine:
     def _load(self) -> tuple[Engine, Weights]:
         options, say = self._options, self._report.say
         hush_hub(progress_bars=not options.quiet)
+        if options.weights is None and not options.offline and locate(self._spec) is None:
+            say(f"Downloading the weights of {self._spec.id}")
         weights = find_weights(self._spec, options.weights, offline=options.offline, notify=say)
         say(f"Loading {weights.path.name}")
         return load_engine(self._spec, weights, options.device, options.precision), weights

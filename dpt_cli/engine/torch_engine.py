@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dpt_cli.engine import RawOutput
-from dpt_cli.errors import DeviceError, NetworkOutputError
+from dpt_cli.errors import DeviceError, NetworkOutputError, OutOfMemoryError
 from dpt_cli.model.dpt import DPT
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -77,7 +77,7 @@ class TorchEngine:
 
         Raises:
             NetworkOutputError: NaN or infinity in fp32 too.
-            DeviceError: Not enough memory.
+            OutOfMemoryError: The batch does not fit.
         """
         values = self._infer(images, self.precision)
         outputs = [RawOutput(value, self.precision) for value in values]
@@ -100,9 +100,13 @@ class TorchEngine:
             with self._arithmetic(precision):
                 output: Tensor = self._network(batch)
             result: npt.NDArray[np.float32] = output.float().cpu().numpy()
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except RuntimeError as error:
+            # The CPU's allocator raises a plain RuntimeError.
+            is_memory = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+            if not is_memory:
+                raise
             count, _, height, width = images.shape
-            raise DeviceError(
+            raise OutOfMemoryError(
                 f"out of memory on {self.device} with {count} x {width} x {height} px; "
                 "use a smaller --batch-size or --resolution"
             ) from error

@@ -47,7 +47,7 @@ def test_the_summary_tells_weights_hash_device_and_meaning(dpt: FrontDoor) -> No
     dpt.photograph("a.png")
     stderr = dpt("depth", "a.png", "-o", "out").stderr
     sha256 = dpt.hub_source("depth/model.safetensors")["sha256"]
-    assert "1 of 1 done, 1 files in out" in stderr
+    assert "1 of 1 done, 1 file in out" in stderr
     assert f"model.safetensors, sha256 {sha256} (checked against: sha256)" in stderr
     assert "device: cpu, fp32" in stderr
     assert "numbers: relative inverse depth, larger is nearer, no unit" in stderr

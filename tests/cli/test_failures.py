@@ -154,7 +154,7 @@ def test_the_same_name_in_two_given_folders_keeps_the_folders(dpt: FrontDoor) ->
     dpt.photograph("x/a.png")
     dpt.photograph("y/a.png")
     result = dpt("depth", "x", "y", "-o", "out")
-    assert paths(result) == ["out/x/a.png_depth.png", "out/y/a.png_depth.png"]
+    assert paths(result) == ["out/x/a_depth.png", "out/y/a_depth.png"]
 
 
 def test_a_run_can_be_repeated_with_its_output_below_its_input(dpt: FrontDoor) -> None:

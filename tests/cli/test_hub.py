@@ -64,7 +64,7 @@ def test_a_failed_download_is_told_and_mended_by_the_next(
     faults, words = FAULTS[fault]
     serve(dpt, **faults)
     stderr = run(dpt, code=4)
-    _, error, reason, way_out = stderr.splitlines()
+    _photographs, _downloading, error, reason, way_out = stderr.splitlines()
     assert error == "Error: no usable weights of depth/small from any source:"
     assert reason.startswith(f"  {REPO}@{COMMIT[:12]}/{FILE}: {words}")
     assert "--weights FILE" in way_out

@@ -60,16 +60,15 @@ def test_bf16_stays_near_fp32(small: DPT) -> None:
 
 def test_half_precision_that_overflows_is_done_again_in_fp32(small: DPT) -> None:
     # The first convolution's outputs pass fp16's 65504; the next undoes it.
-    for parameter in small.head.conv1.parameters():
-        parameter.mul_(1e6)
-    small.head.conv2.weight.mul_(1e-6)
+    for name, factor in {"conv1.weight": 1e6, "conv1.bias": 1e6, "conv2.weight": 1e-6}.items():
+        small.head.get_parameter(name).mul_(factor)
     output = TorchEngine(small, "cpu", "fp16")(formula.image((64, 96)))[0]
     assert output.precision == "fp32"
     assert np.isfinite(output.values).all()
 
 
 def test_nan_in_fp32_is_an_error(small: DPT) -> None:
-    small.head.conv2.bias.fill_(float("nan"))
+    small.head.get_parameter("conv2.bias").fill_(float("nan"))
     with pytest.raises(NetworkOutputError, match="NaN"):
         TorchEngine(small, "cpu")(formula.image((64, 96)))
 

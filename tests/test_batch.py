@@ -1,0 +1,197 @@
+"""Many photographs side by side: nothing lost, nothing mixed up, no further ahead than needed."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dpt_cli.batch import RGB, Done, Failed, Stages, run
+from dpt_cli.engine import RawOutput
+from dpt_cli.errors import (
+    FetchError,
+    InputError,
+    NetworkOutputError,
+    OutOfMemoryError,
+    OutputError,
+)
+from dpt_cli.maps import DepthMap
+from dpt_cli.plan import Job
+from dpt_cli.predict import Prepared
+
+JOBS = [Job(Path(f"{number}.png"), {}) for number in range(12)]
+
+
+class Run:
+    """Stages over numbers: photograph N decodes to N, and its map holds N."""
+
+    def __init__(self, sizes: Sequence[int] = (16,)) -> None:
+        self.batches: list[list[int]] = []
+        self.written: list[int] = []
+        self.decoded = 0
+        self.fail: dict[str, Callable[[int], None]] = {}
+        self.limit = 99
+        self._sizes = sizes
+
+    def _may_fail(self, stage: str, number: int) -> None:
+        if stage in self.fail:
+            self.fail[stage](number)
+
+    def decode(self, path: Path) -> RGB:
+        number = int(path.stem)
+        self.decoded += 1
+        self._may_fail("decode", number)
+        return np.full((1, 1, 3), number, np.uint8)
+
+    def prepare(self, rgb: RGB) -> Prepared:
+        number = int(rgb[0, 0, 0])
+        self._may_fail("prepare", number)
+        side = self._sizes[number % len(self._sizes)]
+        return Prepared(np.full((3, side, 16), number, np.float32), (1, 1))
+
+    def infer(self, batch: Sequence[Prepared]) -> list[RawOutput]:
+        numbers = [int(prepared.image[0, 0, 0]) for prepared in batch]
+        assert len({prepared.network_hw for prepared in batch}) == 1
+        if len(batch) > self.limit:
+            raise OutOfMemoryError("too many")
+        for number in numbers:
+            self._may_fail("infer", number)
+        self.batches.append(numbers)
+        return [RawOutput(np.full((1, 1), number, np.float32), "fp32") for number in numbers]
+
+    def finish(self, raw: RawOutput, prepared: Prepared) -> DepthMap:
+        assert prepared.image[0, 0, 0] == raw.values[0, 0]
+        return DepthMap(raw.values, "inverse_depth", "", prepared.network_hw)
+
+    def write(self, result: DepthMap, rgb: RGB, _outputs: Mapping[str, Path]) -> None:
+        number = int(result.values[0, 0])
+        assert rgb[0, 0, 0] == number
+        self._may_fail("write", number)
+        self.written.append(number)
+
+    def stages(self) -> Stages[DepthMap]:
+        return Stages(self.decode, self.prepare, self.infer, self.finish, self.write)
+
+    def __call__(self, batch_size: int = 1) -> dict[int, str]:
+        """Run every job; return what became of each."""
+        outcomes = list(run(JOBS, self.stages(), batch_size))
+        assert len(outcomes) == len(JOBS)
+        return {
+            int(outcome.job.photograph.stem): "done"
+            if isinstance(outcome, Done)
+            else str(outcome.error)
+            for outcome in outcomes
+        }
+
+
+def raises(error: Exception, *numbers: int) -> Callable[[int], None]:
+    def fail(number: int) -> None:
+        if number in numbers:
+            raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 50])
+@pytest.mark.parametrize("sizes", [(16,), (16, 32), (16, 32, 48, 64, 80)])
+def test_every_photograph_is_done_once(batch_size: int, sizes: tuple[int, ...]) -> None:
+    it = Run(sizes)
+    assert it(batch_size) == dict.fromkeys(range(12), "done")
+    assert sorted(it.written) == list(range(12))
+    assert all(len(batch) <= batch_size for batch in it.batches)
+
+
+def test_batches_are_made_up_in_the_order_of_the_jobs() -> None:
+    it = Run((16, 32))
+    it.fail["decode"] = lambda number: time.sleep(0.02 if number % 3 == 0 else 0)
+    it(3)
+    assert it.batches == [[0, 2, 4], [1, 3, 5], [6, 8, 10], [7, 9, 11]]
+
+
+@pytest.mark.parametrize(
+    ("stage", "error"),
+    [
+        ("decode", InputError("no image")),
+        ("decode", MemoryError()),
+        ("prepare", MemoryError()),
+        ("infer", NetworkOutputError("NaN")),
+        ("infer", OutOfMemoryError("too large")),
+        ("write", OutputError("disk full")),
+        ("write", MemoryError()),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_one_photograph_fails_alone(stage: str, error: Exception, batch_size: int) -> None:
+    it = Run()
+    it.fail[stage] = raises(error, 5)
+    outcomes = it(batch_size)
+    assert {number for number, outcome in outcomes.items() if outcome != "done"} == {5}
+    assert sorted(it.written) == [number for number in range(12) if number != 5]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_the_next() -> None:
+    it = Run()
+    it.limit = 2
+    assert it(8) == dict.fromkeys(range(12), "done")
+    assert max(map(len, it.batches)) == 2
+
+
+@pytest.mark.parametrize(("stage", "error"), [("infer", FetchError("none")), ("write", KeyError())])
+def test_any_other_error_ends_the_run(stage: str, error: Exception) -> None:
+    it = Run()
+    it.fail[stage] = raises(error, 5)
+    with pytest.raises(type(error)):
+        it()
+
+
+def test_little_is_decoded_ahead() -> None:
+    it = Run()
+    outcomes = run(JOBS, it.stages())
+    next(outcomes)
+    time.sleep(0.05)
+    # One in the network, one a batch, two a pool of threads, and the one asked for.
+    assert it.decoded <= 8
+    outcomes.close()  # type: ignore[attr-defined]  # a generator
+
+
+def test_closing_lets_begun_files_end_and_drops_the_rest() -> None:
+    it = Run()
+    began = threading.Event()
+
+    def slow(_number: int) -> None:
+        began.set()
+        time.sleep(0.1)
+
+    it.fail["write"] = slow
+    outcomes: Any = run(JOBS, it.stages())
+    next(outcomes)
+    outcomes.close()
+    num_written = len(it.written)
+    time.sleep(0.2)
+    assert began.is_set()
+    assert len(it.written) == num_written < 12
+
+
+def test_decode_and_write_run_beside_the_network() -> None:
+    it = Run()
+    meanwhile = {"decode": 0, "write": 0}
+    inside = threading.Event()
+
+    def note(stage: str) -> Callable[[int], None]:
+        def notice(_number: int) -> None:
+            meanwhile[stage] += inside.is_set()
+
+        return notice
+
+    def infer(_number: int) -> None:
+        inside.set()
+        time.sleep(0.02)
+        inside.clear()
+
+    it.fail = {"decode": note("decode"), "write": note("write"), "infer": infer}
+    it()
+    assert min(meanwhile.values()) > 0
+    assert not any(isinstance(outcome, Failed) for outcome in run([], it.stages()))
