@@ -4,11 +4,10 @@ Knows no terminal, no network and no file format: those come as plain functions 
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -42,11 +41,11 @@ class Stages(Generic[MapT]):
     `decode`, `prepare`, `finish` and `write` run in threads of their own; `infer` in the caller's.
     """
 
-    decode: Callable[[Path], RGB]
+    decode: Callable[[Job], RGB]
     prepare: Callable[[RGB], Prepared]
     infer: Callable[[Sequence[Prepared]], list[RawOutput]]
     finish: Callable[[RawOutput, Prepared], MapT]
-    write: Callable[[MapT, RGB, Mapping[str, Path]], None]
+    write: Callable[[MapT, RGB, Job], None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class _Buckets:
 
 def run(
     jobs: Iterable[Job], stages: Stages[MapT], batch_size: int = 1
-) -> Iterator[Done[MapT] | Failed]:
+) -> Generator[Done[MapT] | Failed, None, None]:
     """Do every job and yield what became of it, in the order they end.
 
     Photographs of one network size share a batch, made up in the order of the jobs, so that
@@ -154,7 +153,7 @@ def _ahead(
 
 def _prepare(job: Job, stages: Stages[MapT]) -> _Item | Failed:
     try:
-        rgb = stages.decode(job.photograph)
+        rgb = stages.decode(job)
         return _Item(job, rgb, stages.prepare(rgb))
     except _OF_ONE_PHOTOGRAPH as error:
         return Failed(job, error)
@@ -184,7 +183,7 @@ def _infer(
 def _finish(item: _Item, raw: RawOutput, stages: Stages[MapT]) -> Done[MapT] | Failed:
     try:
         result = stages.finish(raw, item.prepared)
-        stages.write(result, item.rgb, item.job.outputs)
+        stages.write(result, item.rgb, item.job)
     except _OF_ONE_PHOTOGRAPH as error:
         return Failed(item.job, error)
     except MemoryError:

@@ -3,8 +3,10 @@
 Must not open them: `decode` does. Needs no cv2.
 """
 
+import glob
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,9 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm", ".hdr"}
 )
+
+
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,32 @@ class Found:
     num_skipped: int
 
 
+def read_list(path: Path, *, nul: bool = False) -> tuple[Path, ...]:
+    """Return the paths a file lists, one a line or separated by NUL; `-` is standard input.
+
+    Raises:
+        InputError: The list cannot be read.
+    """
+    try:
+        if path == STDIN:
+            content = sys.stdin.buffer.read()
+        else:
+            mode_of(path)
+            content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    names = content.split(b"\0") if nul else content.splitlines()
+    return tuple(Path(os.fsdecode(name)) for name in names if name)
+
+
+def expand(given: Path) -> list[Path]:
+    """Return what a pattern such as photos/*.jpg stands for where the shell left it as it is."""
+    if os.path.lexists(given) or not glob.has_magic(str(given)):
+        return [given]
+    found = glob.glob(str(given), recursive=True)  # noqa: PTH207  # absolute patterns too
+    return sorted(map(Path, found)) or [given]
+
+
 def find_photographs(inputs: Sequence[Path], output: Path | None = None) -> Found:
     """Return the photographs that files and folders stand for; folders are searched all the way.
 
@@ -53,7 +84,7 @@ def find_photographs(inputs: Sequence[Path], output: Path | None = None) -> Foun
     num_skipped = 0
     seen = set() if output is None else {os.path.realpath(output)}
     seen -= {os.path.realpath(given) for given in inputs}
-    for given in inputs:
+    for given in (path for pattern in inputs for path in expand(pattern)):
         if stat.S_ISDIR(mode_of(given)):
             paths = list(_walk(given, seen))
             photographs += (Photograph(path, path.relative_to(given)) for path in paths if path)

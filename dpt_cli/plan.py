@@ -54,6 +54,21 @@ def plan(photographs: Sequence[Photograph], folder: Path, suffixes: Mapping[str,
     return jobs
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse an output folder that cannot be written, before any work is done.
+
+    Raises:
+        OutputError: It is a file, or neither it nor the nearest folder above it can be written.
+    """
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise OutputError(f"cannot write into {folder}: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {folder}: no permission in {there}")
+
+
 def _distinct_stems(photographs: Sequence[Photograph]) -> list[Path]:
     """Return one path a photograph, relative to the output folder, no two equal."""
     candidates = [list(_stem_candidates(photograph)) for photograph in photographs]

@@ -1,6 +1,7 @@
 """What every test may use: markers, the photographs beside the checkout, a Hub and its cache."""
 
 import importlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,15 @@ _OTHER_VARIABLES = (
     "HF_TOKEN",
     "HF_TOKEN_PATH",
 )
+
+
+@pytest.fixture(autouse=True)
+def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own settings away."""
+    for name in [name for name in os.environ if name.startswith("DPT_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path_factory.getbasetemp() / "no-settings"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
 
 
 @pytest.fixture

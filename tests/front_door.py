@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from dpt_cli.cli import dpt
+from dpt_cli.manifest import LOCK_NAME, MANIFEST_NAME
 from loopback_hub import LoopbackHub, sha256_of
 from small_models import (
     COMMIT,
@@ -27,9 +28,12 @@ from small_models import (
 RGB = npt.NDArray[np.uint8]
 
 
-def invoke(*arguments: str | Path, code: int = 0, charset: str = "utf-8") -> Result:
+def invoke(
+    *arguments: str | Path, code: int = 0, charset: str = "utf-8", stdin: bytes = b""
+) -> Result:
     """Run `dpt` and expect an exit code; anything but an exit is the test's failure."""
-    result = CliRunner(charset=charset).invoke(dpt, [str(argument) for argument in arguments])
+    words = [str(argument) for argument in arguments]
+    result = CliRunner(charset=charset).invoke(dpt, words, input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -65,9 +69,12 @@ class FrontDoor:
             },
         )
 
-    def __call__(self, *arguments: str | Path, code: int = 0, charset: str = "utf-8") -> Result:
+    def __call__(
+        self, *arguments: str | Path, code: int = 0, charset: str = "utf-8", stdin: bytes = b""
+    ) -> Result:
         """Run a command that knows `--registry`."""
-        return invoke(*arguments, "--registry", self.registry, code=code, charset=charset)
+        words = (*arguments, "--registry", self.registry)
+        return invoke(*words, code=code, charset=charset, stdin=stdin)
 
     def rows(self, **tasks: Mapping[str, Any]) -> None:
         """Write another registry."""
@@ -100,14 +107,23 @@ class FrontDoor:
         return path
 
     def written(self) -> set[str]:
-        """Return every file below the desk."""
-        below = (path for path in self.desk.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.desk)) for path in below}
+        """Return every file below the desk, but for what a run remembers of its folder."""
+        return written_in(self.desk)
 
     def weights_in(self, home: Path) -> list[Path]:
         """Return every file in the caches large enough to be weights or a piece of them."""
         found = (path for path in home.rglob("*") if path.is_file() and not path.is_symlink())
         return [path for path in found if path.stat().st_size > 10_000]
+
+
+def written_in(folder: Path) -> set[str]:
+    """Return every file below a folder, but for what a run remembers of it."""
+    below = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder))
+        for path in below
+        if path.name not in (MANIFEST_NAME, LOCK_NAME)
+    }
 
 
 def picture(width: int, height: int, seed: int = 0) -> RGB:

@@ -41,6 +41,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "colorize": ({"numpy", "cv2", "matplotlib"}, {"maps", "ade20k", "errors"}),
     "writers": ({"numpy"}, {"maps", "colorize", "ade20k", "errors"}),
     "batch": ({"numpy"}, {"errors", "plan", "predict", "engine"}),
+    "measure": ({"torch"}, {"model"}),
     "api": (
         set(),
         {"registry", "specs", "maps", "predict", "engine", "checkpoint", "model", "errors"},
@@ -48,7 +49,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "cli": ({"click", "rich", "numpy"}, {""}),
     "": (set(), {""}),
 }
-_WRITING_ROOMS = ("decode", "registry", "checkpoint", "writers", "manifest")
+_WRITING_ROOMS = ("inputs", "decode", "registry", "checkpoint", "writers", "manifest", "cli")
 _WRITING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
 
 

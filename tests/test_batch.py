@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class Run:
         if stage in self.fail:
             self.fail[stage](number)
 
-    def decode(self, path: Path) -> RGB:
-        number = int(path.stem)
+    def decode(self, job: Job) -> RGB:
+        number = int(job.photograph.stem)
         self.decoded += 1
         self._may_fail("decode", number)
         return np.full((1, 1, 3), number, np.uint8)
@@ -66,7 +66,7 @@ class Run:
         assert prepared.image[0, 0, 0] == raw.values[0, 0]
         return DepthMap(raw.values, "inverse_depth", "", prepared.network_hw)
 
-    def write(self, result: DepthMap, rgb: RGB, _outputs: Mapping[str, Path]) -> None:
+    def write(self, result: DepthMap, rgb: RGB, _job: Job) -> None:
         number = int(result.values[0, 0])
         assert rgb[0, 0, 0] == number
         self._may_fail("write", number)
@@ -154,7 +154,7 @@ def test_little_is_decoded_ahead() -> None:
     time.sleep(0.05)
     # One in the network, one a batch, two a pool of threads, and the one asked for.
     assert it.decoded <= 8
-    outcomes.close()  # type: ignore[attr-defined]  # a generator
+    outcomes.close()
 
 
 def test_closing_lets_begun_files_end_and_drops_the_rest() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dpt_cli import __version__
+from dpt_cli.cli.config import config
 from dpt_cli.cli.depth import depth
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
@@ -18,7 +19,7 @@ from dpt_cli.errors import DptError
 
 _INTERRUPTED = 130
 
-_EPILOG = r"""
+_EPILOG = """
 \b
 Exit codes: 0 all done; 1 an error, nothing more could be done; 2 usage;
 3 some inputs failed and the rest were done; 4 weights missing or wrong;
@@ -53,18 +54,19 @@ def _wants_traceback(ctx: click.Context) -> bool:
 )
 @click.version_option(__version__, "--version", message="dpt %(version)s")
 def dpt() -> None:
-    r"""Depth maps and segmentation maps from photographs, with Dense Prediction Transformers.
+    """Depth maps and segmentation maps from photographs, with Dense Prediction Transformers.
 
     \b
     dpt depth photo.jpg              a colour depth map in ./dpt-out
     dpt segment photos/ -o out/      ADE20K classes painted over every photograph
     dpt models list                  the weights, their licence, what their numbers mean
-    """
+    """  # noqa: D301  # click wants the character, not the escape
 
 
 dpt.add_command(depth)
 dpt.add_command(segment)
 dpt.add_command(models)
+dpt.add_command(config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dpt_cli.cli.complete import complete_colormaps
 from dpt_cli.cli.options import RunOptions, run_options
+from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,10 +23,14 @@ SUFFIXES = {
 }
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @run_options(tuple(SUFFIXES), default_format="color")
 @click.option(
-    "--colormap", default="inferno", show_default=True, help="Any name that matplotlib knows."
+    "--colormap",
+    default="inferno",
+    show_default=True,
+    shell_complete=complete_colormaps,
+    help="Any name that matplotlib knows.",
 )
 @click.option("--invert", is_flag=True, help="Turn the colours round: far is bright.")
 def depth(colormap: str, invert: bool, **options: Any) -> None:
@@ -69,4 +75,5 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
             colormap_table(colormap)
         except InputError as error:
             raise click.BadParameter(str(error), param_hint="--colormap") from error
-    run_task("depth", run, SUFFIXES, predict_depth, write)
+    settings = {"colormap": colormap, "invert": invert}
+    run_task("depth", run, SUFFIXES, predict_depth, write, settings)

@@ -7,15 +7,21 @@ from typing import Any
 
 import click
 
+from dpt_cli.cli.complete import complete_weights
 from dpt_cli.cli.options import debug_option, registry_option
+from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import FetchError
 from dpt_cli.registry import load_registry
 from dpt_cli.specs import TASKS, CheckpointSpec
 
 _PLAIN_WIDTH = 200
 
-_names = click.argument("names", nargs=-1, required=True, metavar="NAME...")
-_some_names = click.argument("names", nargs=-1, metavar="[NAME...]")
+_names = click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_weights
+)
+_some_names = click.argument(
+    "names", nargs=-1, metavar="[NAME...]", shell_complete=complete_weights
+)
 _task = click.option("--task", type=click.Choice(TASKS), help="Only the weights of this task.")
 
 
@@ -37,7 +43,7 @@ def _select(
     return chosen
 
 
-@models.command("list")
+@models.command("list", cls=SettingsCommand, has_table=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @_task
 @registry_option
@@ -91,7 +97,7 @@ def _facts(row: CheckpointSpec) -> dict[str, Any]:
     }
 
 
-@models.command()
+@models.command(cls=SettingsCommand, has_table=False)
 @_names
 @_task
 @registry_option
@@ -111,7 +117,7 @@ def pull(names: tuple[str, ...], task: str | None, registry: Path | None) -> Non
         click.echo(weights.path)
 
 
-@models.command()
+@models.command(cls=SettingsCommand, has_table=False)
 @_some_names
 @_task
 @registry_option
@@ -141,8 +147,8 @@ def verify(names: tuple[str, ...], task: str | None, registry: Path | None) -> N
         raise FetchError(f"{num_bad} of {len(here)} are missing or wrong")
 
 
-@models.command()
-@click.argument("name")
+@models.command(cls=SettingsCommand, has_table=False)
+@click.argument("name", shell_complete=complete_weights)
 @_task
 @registry_option
 @debug_option

@@ -1,19 +1,17 @@
-"""The options that commands share, and the types of their values."""
+"""The options that commands share."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
+from dpt_cli.cli.complete import complete_devices, complete_models
+from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_MAX_RESOLUTION_PX = 16384
 
 
 @dataclass(frozen=True)
@@ -32,83 +30,14 @@ class RunOptions:
     batch_size: int
     offline: bool
     registry: Path | None
+    force: bool
+    dry_run: bool
+    max_errors: int
+    as_json: bool
+    from_file: Path | None
+    nul: bool
     quiet: bool
     verbose: bool
-
-
-class NameList(click.ParamType[tuple[str, ...]]):
-    """A comma-separated list of known names, with a suggestion on a typo."""
-
-    def __init__(self, metavar: str, names: Sequence[str]) -> None:
-        self.name = metavar
-        self.names = tuple(names)
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Split, check and return the names, each once, in the order given."""
-        if isinstance(value, tuple):
-            return value
-        chosen: dict[str, None] = {}
-        for word in (word.strip().lower() for word in str(value).split(",")):
-            if word not in self.names:
-                close = difflib.get_close_matches(word, self.names, n=3)
-                hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-                few = "" if len(self.names) > 20 else f" There are: {', '.join(self.names)}."
-                self.fail(f"unknown {self.name} {word!r}.{hint}{few}", param, ctx)
-            chosen[word] = None
-        return tuple(chosen)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """Complete the word after the last comma."""
-        done, comma, word = incomplete.rpartition(",")
-        return [CompletionItem(done + comma + name) for name in self.names if name.startswith(word)]
-
-
-class Resolution(click.ParamType[tuple[int, int]]):
-    """`384` or `1216x352` (width x height) to (height, width)."""
-
-    name = "resolution"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Parse and bound the size."""
-        if isinstance(value, tuple):
-            return value
-        sides = str(value).lower().split("x")
-        if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
-            self.fail(f"{value!r} is neither a side (384) nor WIDTHxHEIGHT (1216x352)", param, ctx)
-        width, height = int(sides[0]), int(sides[-1])
-        if not all(PATCH_SIZE <= side <= _MAX_RESOLUTION_PX for side in (width, height)):
-            self.fail(f"{value}: a side is {PATCH_SIZE} to {_MAX_RESOLUTION_PX} px", param, ctx)
-        return height, width
-
-
-class MultipleOf(click.ParamType[int]):
-    """A multiple of the patch size."""
-
-    name = "integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parse and check the number."""
-        try:
-            number = int(value)
-        except ValueError:
-            number = 0
-        if not PATCH_SIZE <= number <= _MAX_RESOLUTION_PX or number % PATCH_SIZE:
-            self.fail(
-                f"{value} is no multiple of the patch size, {PATCH_SIZE}, "
-                f"up to {_MAX_RESOLUTION_PX}",
-                param,
-                ctx,
-            )
-        return number
 
 
 def registry_option(function: F) -> F:
@@ -137,22 +66,12 @@ def debug_option(function: F) -> F:
     )(function)
 
 
-def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    kind, colon, index = value.partition(":")
-    if value in ("auto", "cpu", "cuda", "mps") or (kind == "cuda" and colon and index.isdigit()):
-        return value
-    raise click.BadParameter(
-        f"{value!r} is not one of auto, cpu, cuda, cuda:N, mps", ctx=ctx, param=param
-    )
-
-
 def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]:
     """Add the options of a command that turns photographs into files."""
     options = [
         click.argument(
             "inputs",
             nargs=-1,
-            required=True,
             metavar="INPUT...",
             type=click.Path(path_type=Path),
         ),
@@ -165,7 +84,12 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             metavar="DIR",
             help="Where files are written. The tree of an input folder is kept below it.",
         ),
-        click.option("--model", metavar="NAME", help="Weights by name; see 'dpt models list'."),
+        click.option(
+            "--model",
+            metavar="NAME",
+            shell_complete=complete_models,
+            help="Weights by name; see 'dpt models list'.",
+        ),
         click.option(
             "--weights",
             type=click.Path(path_type=Path, dir_okay=False),
@@ -199,7 +123,8 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             "--device",
             default="auto",
             show_default=True,
-            callback=_check_device,
+            callback=check_device,
+            shell_complete=complete_devices,
             metavar="auto|cpu|cuda|cuda:N|mps",
             help="Where the network runs.",
         ),
@@ -219,6 +144,33 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
         ),
         click.option("--offline", is_flag=True, help="Never touch the network."),
         registry_option,
+        click.option(
+            "-f",
+            "--force",
+            is_flag=True,
+            help="Do again what is done, and overwrite files that are not ours.",
+        ),
+        click.option(
+            "-n", "--dry-run", is_flag=True, help="Say what would be done and touch nothing."
+        ),
+        click.option(
+            "--max-errors",
+            type=click.IntRange(min=0),
+            default=0,
+            metavar="N",
+            help="Stop after N failed photographs.  [default: never]",
+        ),
+        click.option(
+            "--json", "as_json", is_flag=True, help="One JSON object a photograph on stdout."
+        ),
+        click.option(
+            "--from",
+            "from_file",
+            type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+            metavar="FILE",
+            help="Read inputs from a list, one a line; - is standard input.",
+        ),
+        click.option("-0", "nul", is_flag=True, help="The list of --from is separated by NUL."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
         click.option("-v", "--verbose", is_flag=True, help="Say more of each photograph."),
         debug_option,

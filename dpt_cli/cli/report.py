@@ -1,16 +1,19 @@
-"""What a run says: paths on stdout, everything else on stderr."""
+"""What a run says: paths or JSON on stdout, everything else on stderr."""
 
+import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dpt_cli.batch import Done, Failed
+from dpt_cli.colorize import finite_range
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.plan import Job
 
@@ -18,6 +21,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SCHEMA = 1
+
+
+def facts_of(result: DepthMap | LabelMap) -> dict[str, Any]:
+    """Return what a map is, as JSON values with stable keys."""
+    facts = {"network_hw": list(result.network_hw), "precision": result.precision}
+    if isinstance(result, LabelMap):
+        return facts | {"quantity": "labels", "unit": None, "min": None, "max": None}
+    low, high = finite_range(result.values) or (None, None)
+    return facts | {"quantity": result.quantity, "unit": result.unit, "min": low, "max": high}
 
 
 class Report:
@@ -25,15 +38,18 @@ class Report:
 
     Attributes:
         num_done: Photographs whose files are all written.
+        num_skipped: Photographs that were done before.
         num_failed: Photographs that failed.
         num_files: Files written.
     """
 
-    def __init__(self, total: int, quiet: bool, verbose: bool) -> None:
-        self.num_done = self.num_failed = self.num_files = 0
+    def __init__(self, total: int, quiet: bool, verbose: bool, as_json: bool) -> None:
+        self.num_done = self.num_skipped = self.num_failed = self.num_files = 0
         self._total = total
         self._quiet = quiet
         self._verbose = verbose
+        self._as_json = as_json
+        self._reasons: Counter[str] = Counter()
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
 
@@ -62,25 +78,39 @@ class Report:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+        console = Console(stderr=True)
+        if not console.is_interactive:  # TERM=dumb
+            return
         self._progress = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             # Paths meant for a pipe must not be drawn on the terminal instead.
             redirect_stdout=sys.stdout.isatty(),
         )
         # Photographs that did not decode may have failed before.
-        self._progress.add_task("", total=self._total, completed=self.num_done + self.num_failed)
+        self._progress.add_task("", total=self._total, completed=self._num_ended)
         self._progress.start()
 
-    def done(self, outcome: Done[DepthMap] | Done[LabelMap]) -> None:
+    def planned(self, job: Job) -> None:
+        """Tell of a photograph that a run would do."""
+        self._tell(job, "planned", {})
+
+    def skipped(self, job: Job) -> None:
+        """Tell of a photograph that was done before."""
+        self.num_skipped += 1
+        if self._as_json:
+            self._tell(job, "skipped", {})
+
+    def done(
+        self, outcome: Done[DepthMap] | Done[LabelMap], seconds: float, identity: Mapping[str, str]
+    ) -> None:
         """Tell of a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
-        for path in outcome.job.outputs.values():
-            click.echo(_printable(path))
         result = outcome.result
+        self._tell(outcome.job, "done", {**identity, **facts_of(result), "seconds": seconds})
         if self._verbose:
             height, width = result.network_hw
             self.say(f"{outcome.job.photograph}: {width} x {height} px, {result.precision}")
@@ -93,37 +123,65 @@ class Report:
     def failed(self, outcome: Failed) -> None:
         """Tell of a photograph that failed, quiet or not."""
         self.num_failed += 1
-        reason = str(outcome.error)
         path = str(outcome.job.photograph)
-        click.echo(f"Failed: {reason if path in reason else f'{path}: {reason}'}", err=True)
+        reason = str(outcome.error).removeprefix(f"{path}: ")
+        # Paths differ from file to file: a group is told without them.
+        self._reasons[reason.replace(path, "it")] += 1
+        click.echo(f"Failed: {path}: {reason}", err=True)
+        if self._as_json:
+            self._tell(outcome.job, "failed", {"error": reason})
         self._advance()
+
+    def _tell(self, job: Job, status: str, facts: Mapping[str, Any]) -> None:
+        if not self._as_json:
+            for path in job.outputs.values():
+                click.echo(_printable(path))
+            return
+        outputs = {} if status == "failed" else {k: str(p) for k, p in job.outputs.items()}
+        line = {"schema": _SCHEMA, "input": str(job.photograph), "status": status}
+        # ASCII: names that are no UTF-8 survive, and any terminal can show it.
+        click.echo(json.dumps({**line, "outputs": outputs, "error": None, **facts}))
+
+    @property
+    def _num_ended(self) -> int:
+        return self.num_done + self.num_skipped + self.num_failed
 
     def _advance(self) -> None:
         if self._progress is not None:
             self._progress.advance(self._progress.task_ids[0])
             return
         now = time.monotonic()
-        count = self.num_done + self.num_failed
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES and count < self._total:
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES and self._num_ended < self._total:
             self._last_line = now
-            self.say(f"{count} of {self._total}, {self._speed()}")
+            self.say(f"{self._num_ended} of {self._total}, {self._speed()}")
 
     def _speed(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = (self.num_done + self.num_failed) / elapsed
         return f"{rate:.1f} a second" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
 
+    def interrupted(self) -> None:
+        """Say how far it got."""
+        ended = self.num_done + self.num_skipped
+        click.echo(
+            f"Interrupted: {ended} of {self._total} done; the same command continues.", err=True
+        )
+
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
         """Say how it ended: how many, where, how fast, and what the numbers are."""
         elapsed = time.monotonic() - self._started
+        before = f", {self.num_skipped} done before" if self.num_skipped else ""
+        speed = f", {elapsed:.1f} s ({self._speed()})" if self.num_done else ""
         self.say(
-            f"{self.num_done} of {self._total} done, {_counted(self.num_files)} in {folder}, "
-            f"{elapsed:.1f} s ({self._speed()})"
+            f"{self.num_done} of {self._total} done{before}, {_counted(self.num_files)} in "
+            f"{folder}{speed}"
         )
         for line in lines:
             self.say(line)
         if self.num_failed:
-            click.echo(f"{self.num_failed} of {self._total} failed; see above.", err=True)
+            click.echo(f"{self.num_failed} of {self._total} failed:", err=True)
+            for reason, count in self._reasons.most_common():
+                click.echo(f"  {_counted(count)}: {reason}", err=True)
 
 
 def _counted(num_files: int) -> str:

@@ -1,30 +1,32 @@
-"""What `depth` and `segment` share: plan, load, run, report, exit."""
+"""What `depth` and `segment` share: plan, load, run, remember, report, exit."""
 
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
-import numpy.typing as npt
 
-from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.batch import RGB, Failed, Stages, run
-from dpt_cli.checkpoint.fetch import hush_hub, locate
+from dpt_cli.cli.dry_run import tell_plan
+from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
-from dpt_cli.cli.report import Report
+from dpt_cli.cli.pipe import STDOUT, run_pipe
+from dpt_cli.cli.report import Report, facts_of
 from dpt_cli.decode import read_rgb
-from dpt_cli.engine import Engine, RawOutput
-from dpt_cli.errors import InputError
-from dpt_cli.inputs import find_photographs
-from dpt_cli.plan import plan
-from dpt_cli.predict import MapT, Prepared, infer, prepare
+from dpt_cli.errors import DptError, InputError, OutputError
+from dpt_cli.inputs import STDIN, Found, find_photographs, read_list
+from dpt_cli.manifest import Manifest, Recipe, Stamp, stamp_of
+from dpt_cli.plan import Job, check_folder, plan
+from dpt_cli.predict import MapT, infer, prepare
 from dpt_cli.registry import load_registry
-from dpt_cli.specs import CheckpointSpec, Task
+from dpt_cli.specs import Task
+from dpt_cli.writers import is_temporary
 
 _SOME_FAILED = 3
-
-Finish = Callable[[RawOutput, Prepared, CheckpointSpec, str], MapT]
-Write = Callable[[MapT, RGB, Mapping[str, Path]], None]
+_INTERRUPTED = 130
 
 
 def run_task(
@@ -33,6 +35,7 @@ def run_task(
     suffixes: Mapping[str, str],
     finish: Finish[MapT],
     write: Write[MapT],
+    settings: Mapping[str, Any],
 ) -> None:
     """Turn photographs into files and end with the run's exit code.
 
@@ -42,85 +45,150 @@ def run_task(
         suffixes: What follows a photograph's name, for every format the command knows.
         finish: Raw output to map.
         write: Map, photograph and output paths by format to files.
+        settings: The command's own options that decide the bytes of its files.
 
     Raises:
         DptError: Nothing could be done, or nothing more.
     """
     spec = load_registry(options.registry).find(task, options.model)
-    found = find_photographs(options.inputs, options.output)
-    if not found.photographs:
-        names = ", ".join(str(path) for path in options.inputs)
-        raise InputError(f"no images in {names} ({found.num_skipped} other files)")
+    if STDIN in options.inputs or options.output == STDOUT:
+        run_pipe(spec, options, suffixes, finish, write)
+        return
+    found = _find(options)
     chosen = {kind: suffixes[kind] for kind in options.formats}
     jobs = plan(found.photographs, options.output, chosen)
+    check_folder(options.output)
+    report = Report(len(jobs), options.quiet, options.verbose, options.as_json)
+    skipped = f" ({found.num_skipped} other files skipped)" if found.num_skipped else ""
+    photographs = "1 photograph" if len(jobs) == 1 else f"{len(jobs)} photographs"
+    report.say(f"{photographs}{skipped}, {spec.title}")
 
-    with Report(len(jobs), options.quiet, options.verbose) as report:
-        skipped = f" ({found.num_skipped} other files skipped)" if found.num_skipped else ""
-        photographs = "1 photograph" if len(jobs) == 1 else f"{len(jobs)} photographs"
-        report.say(f"{photographs}{skipped}, {spec.title}")
-        engine = _LateEngine(spec, options, report)
+    engine = LateEngine(spec, options, report)
+    shared = {
+        "task": task,
+        "target_hw": list(options.resolution or spec.input.target_hw),
+        "multiple_of": options.multiple_of,
+        "precision": options.precision,
+    }
+    with Manifest(options.output, read_only=options.dry_run) as manifest:
+        if not options.dry_run:
+            manifest.sweep(is_temporary)
+        memory = _Memory(manifest, engine, {**shared, **settings}, write)
+        todo = _undone(jobs, memory, report, force=options.force)
+        if options.dry_run:
+            tell_plan(jobs, todo, spec, options, report)
+            return
         stages = Stages(
-            decode=read_rgb,
+            decode=memory.decode,
             prepare=lambda rgb: prepare(rgb, spec, options.resolution, options.multiple_of),
             infer=lambda batch: infer(engine, batch),
-            finish=lambda raw, prepared: finish(raw, prepared, spec, engine.label),
-            write=write,
+            finish=lambda raw, prepared: finish(raw, prepared, spec, engine.weights.label),
+            write=memory.write,
         )
-        for outcome in run(jobs, stages, options.batch_size):
-            if isinstance(outcome, Failed):
-                report.failed(outcome)
-                continue
-            if outcome.result.precision != engine.precision:
-                report.redone_in_fp32(outcome.job, engine.precision)
-            report.done(outcome)
+        try:
+            with report:
+                _run(todo, stages, options, engine, memory, report)
+        except KeyboardInterrupt:
+            report.interrupted()
+            click.get_current_context().exit(_INTERRUPTED)
     report.summary(options.output, engine.facts())
     if report.num_failed:
         click.get_current_context().exit(_SOME_FAILED)
 
 
-class _LateEngine:
-    """An engine that is loaded with the first batch: where no input decodes, nothing is fetched."""
+def _find(options: RunOptions) -> Found:
+    listed = read_list(options.from_file, nul=options.nul) if options.from_file else ()
+    given = (*options.inputs, *listed)
+    if not given:
+        raise click.UsageError("no INPUT: name photographs or folders, or a list with --from")
+    found = find_photographs(given, options.output)
+    if not found.photographs:
+        names = ", ".join(str(path) for path in given[:3])
+        raise InputError(f"no images in {names} ({found.num_skipped} other files)")
+    return found
 
-    def __init__(self, spec: CheckpointSpec, options: RunOptions, report: Report) -> None:
-        self._spec = spec
-        self._options = options
-        self._report = report
-        self._loaded: tuple[Engine, Weights] | None = None
 
-    def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
-        if self._loaded is None:
-            self._loaded = self._load()
-            self._report.begin()
-        return self._loaded[0](images)
+def _undone(jobs: Sequence[Job], memory: "_Memory", report: Report, *, force: bool) -> list[Job]:
+    """Return the jobs to do; tell of those done before and of those in the way of others' files."""
+    todo = []
+    for job in jobs:
+        decision = "do" if force else memory.decide(job)
+        if decision == "do":
+            todo.append(job)
+        elif decision == "skip":
+            report.skipped(job)
+        else:
+            error = OutputError("its output exists and was not made from it here; see --force")
+            report.failed(Failed(job, error))
+    return todo
 
-    def _load(self) -> tuple[Engine, Weights]:
-        options, say = self._options, self._report.say
-        hush_hub(progress_bars=not options.quiet)
-        if options.weights is None and not options.offline and locate(self._spec) is None:
-            say(f"Downloading the weights of {self._spec.id}")
-        weights = find_weights(self._spec, options.weights, offline=options.offline, notify=say)
-        say(f"Loading {weights.path.name}")
-        return load_engine(self._spec, weights, options.device, options.precision), weights
 
-    @property
-    def device(self) -> str:
-        return self._loaded[0].device if self._loaded else ""
+def _run(
+    jobs: Sequence[Job],
+    stages: Stages[MapT],
+    options: RunOptions,
+    engine: "LateEngine",
+    memory: "_Memory",
+    report: Report,
+) -> None:
+    # Closed before the manifest: what is being written when the run is stopped is still recorded.
+    with closing(run(jobs, stages, options.batch_size)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                memory.failed(outcome)
+                report.failed(outcome)
+                if options.max_errors and report.num_failed >= options.max_errors:
+                    stopped = f"stopped after {report.num_failed} errors, as --max-errors says"
+                    raise DptError(stopped)
+                continue
+            if outcome.result.precision != engine.precision:
+                report.redone_in_fp32(outcome.job, engine.precision)
+            report.done(outcome, memory.seconds(outcome.job), engine.identity())
 
-    @property
-    def precision(self) -> str:
-        return self._loaded[0].precision if self._loaded else ""
 
-    @property
-    def label(self) -> str:
-        return self._loaded[1].label if self._loaded else ""
+class _Memory:
+    """What a run remembers of each photograph, on its way and in the folder's manifest."""
 
-    def facts(self) -> Sequence[str]:
-        """Say which weights made the maps, how they were checked, and what the numbers mean."""
-        if self._loaded is None:
-            return ()
-        engine, weights = self._loaded
-        return (
-            f"weights: {weights.label} (checked against: {weights.checked})",
-            f"device: {engine.device}, {engine.precision}",
-            f"numbers: {self._spec.meaning}",
+    def __init__(
+        self,
+        manifest: Manifest,
+        engine: "LateEngine",
+        settings: Mapping[str, Any],
+        write: Callable[..., None],
+    ) -> None:
+        self._manifest, self._engine, self._write = manifest, engine, write
+        self._settings = dict(settings)
+        self._begun: dict[Path, tuple[Stamp, float]] = {}
+        self._seconds: dict[Path, float] = {}
+
+    def decide(self, job: Job) -> str:
+        # Without records or outputs nothing can be skipped, and the weights need not be known.
+        may_be_done = self._manifest.num_records and any(map(os.path.lexists, job.outputs.values()))
+        sha256 = self._engine.expected_sha256() if may_be_done else ""
+        return self._manifest.decide(
+            job.photograph, job.outputs, Recipe(self._settings, "", sha256)
         )
+
+    def decode(self, job: Job) -> RGB:
+        self._begun[job.photograph] = (stamp_of(job.photograph), time.monotonic())
+        return read_rgb(job.photograph)
+
+    def write(self, result: Any, rgb: RGB, job: Job) -> None:
+        stamp, started = self._begun.pop(job.photograph)
+        self._manifest.begin(job.photograph, job.outputs)
+        self._write(result, rgb, job.outputs)
+        seconds = round(time.monotonic() - started, 3)
+        self._seconds[job.photograph] = seconds
+        facts = {**facts_of(result), "device": self._engine.device, "seconds": seconds}
+        self._manifest.done(job.photograph, stamp, job.outputs, self._recipe(), facts)
+
+    def failed(self, outcome: Failed) -> None:
+        self._begun.pop(outcome.job.photograph, None)
+        self._manifest.failed(outcome.job.photograph, str(outcome.error))
+
+    def seconds(self, job: Job) -> float:
+        return self._seconds.pop(job.photograph)
+
+    def _recipe(self) -> Recipe:
+        weights = self._engine.weights
+        return Recipe(self._settings, weights.label, weights.sha256)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dpt_cli.ade20k import NAMES
-from dpt_cli.cli.options import NameList, RunOptions, run_options
+from dpt_cli.cli.options import RunOptions, run_options
+from dpt_cli.cli.settings import SettingsCommand
+from dpt_cli.cli.values import NameList
 
 if TYPE_CHECKING:
     from dpt_cli.batch import RGB
@@ -24,7 +26,7 @@ SUFFIXES = {
 }
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @run_options(tuple(SUFFIXES), default_format="overlay")
 @click.option(
     "--opacity",
@@ -72,4 +74,5 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
             else:
                 write_ade20k_png(path, label_map)
 
-    run_task("segment", RunOptions(**options), SUFFIXES, finish, write)
+    settings = {"opacity": opacity, "classes": classes and sorted(classes)}
+    run_task("segment", RunOptions(**options), SUFFIXES, finish, write, settings)

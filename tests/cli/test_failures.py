@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dpt_cli.engine.torch_engine import TorchEngine
-from front_door import FrontDoor, invoke, paths
+from front_door import FrontDoor, invoke, paths, written_in
 
 
 def text(path: Path) -> None:
@@ -43,8 +43,24 @@ def test_one_bad_photograph_does_not_stop_the_others(
     result = dpt("depth", ".", "-o", "../out", *options, code=3)
     assert paths(result) == ["../out/a_depth.png", "../out/c_depth.png"]
     assert f"Failed: bad.png: {reason}" in result.stderr
-    assert "1 of 3 failed; see above." in result.stderr
-    assert sorted(path.name for path in Path("../out").iterdir()) == ["a_depth.png", "c_depth.png"]
+    *_, failed, group = result.stderr.splitlines()
+    assert failed == "1 of 3 failed:"
+    assert group.startswith(f"  1 file: {reason}")
+    assert written_in(Path("../out")) == {"a_depth.png", "c_depth.png"}
+
+
+def test_reasons_are_grouped_the_most_frequent_first(dpt: FrontDoor) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        dpt.photograph(name)
+    empty(dpt.desk / "a.png")
+    text(dpt.desk / "b.png")
+    text(dpt.desk / "c.png")
+    stderr = dpt("depth", ".", "-o", "../out", code=3).stderr
+    assert stderr.splitlines()[-3:] == [
+        "3 of 3 failed:",
+        "  2 files: not an image",
+        "  1 file: the file is empty",
+    ]
 
 
 def test_where_no_photograph_decodes_nothing_is_downloaded(dpt: FrontDoor) -> None:
@@ -52,7 +68,7 @@ def test_where_no_photograph_decodes_nothing_is_downloaded(dpt: FrontDoor) -> No
     result = dpt("depth", "bad.png", "-o", "out", code=3)
     assert result.stdout == ""
     assert dpt.hub.requests == []
-    assert not Path("out").exists()
+    assert written_in(Path("out")) == set()
 
 
 def test_an_output_that_cannot_be_written_fails_its_photograph_alone(dpt: FrontDoor) -> None:
@@ -161,7 +177,8 @@ def test_a_run_can_be_repeated_with_its_output_below_its_input(dpt: FrontDoor) -
     dpt.photograph("a.png")
     first = paths(dpt("depth", "."))
     dpt("segment", ".")
-    assert paths(dpt("depth", ".")) == first == ["dpt-out/a_depth.png"]
+    assert paths(dpt("depth", ".", "--force")) == first == ["dpt-out/a_depth.png"]
+    assert "0 of 1 done, 1 done before" in dpt("depth", ".").stderr
 
 
 def test_outputs_can_be_inputs_of_another_run(dpt: FrontDoor) -> None:
@@ -183,12 +200,20 @@ def test_an_interrupted_run_exits_130_and_leaves_no_half_file(
     dpt("models", "pull", "depth/small")
     given = dpt.written()
     if where == "os.fsync":
-        monkeypatch.setattr(os, "fsync", raise_interrupt)
+        plain = os.fsync
+
+        def fsync(file: int) -> None:
+            # An output's, not the manifest's.
+            if os.fstat(file).st_ino != Path("out/manifest.jsonl").stat().st_ino:
+                raise KeyboardInterrupt
+            plain(file)
+
+        monkeypatch.setattr(os, "fsync", fsync)
     else:
         monkeypatch.setattr(TorchEngine, "_infer", raise_interrupt)
     result = dpt("depth", ".", "-o", "out", code=130)
     assert result.stdout == ""
-    assert result.stderr.endswith("Interrupted.\n")
+    assert result.stderr.endswith("Interrupted: 0 of 2 done; the same command continues.\n")
     assert dpt.written() == given
 
 

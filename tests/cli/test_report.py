@@ -19,14 +19,14 @@ def test_a_bar_is_drawn_where_it_helps(
     monkeypatch: pytest.MonkeyPatch, total: int, quiet: bool, is_terminal: bool, num_bars: int
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
-    with Report(total, quiet, verbose=False) as report:
+    with Report(total, quiet, verbose=False, as_json=False) as report:
         report.begin()
         assert (report._progress is not None) == bool(num_bars)
 
 
 def test_the_bar_counts_what_failed_before_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Report(3, quiet=False, verbose=False) as report:
+    with Report(3, quiet=False, verbose=False, as_json=False) as report:
         report.failed(Failed(Job(Path("bad.png"), {}), InputError("not an image")))
         report.begin()
         assert report._progress is not None

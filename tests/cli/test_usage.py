@@ -145,4 +145,5 @@ def test_a_value_that_cannot_be_is_usage_for_segment(
 
 @pytest.mark.parametrize("command", ["depth", "segment"])
 def test_an_input_is_needed(command: str) -> None:
-    assert "Missing argument 'INPUT...'" in invoke(command, code=2).stderr
+    stderr = invoke(command, code=2).stderr
+    assert "no INPUT: name photographs or folders, or a list with --from" in stderr

@@ -1,0 +1,66 @@
+"""What the shell offers after an option. Runs at every press of Tab: imports nothing heavy."""
+
+from collections.abc import Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+from dpt_cli.errors import RegistryError
+from dpt_cli.registry import load_registry
+from dpt_cli.specs import CheckpointSpec
+
+# matplotlib, which knows the rest, takes longer to import than a Tab may.
+COLORMAPS = (
+    *("inferno", "viridis", "magma", "plasma", "cividis", "turbo", "gray", "Spectral", "coolwarm"),
+    *("RdYlBu", "RdBu", "YlGnBu", "YlOrRd", "Blues", "Greens", "Greys", "Oranges", "Purples"),
+    *("Reds", "bone", "copper", "cubehelix", "gist_earth", "hot", "jet", "rainbow", "terrain"),
+    *("twilight",),
+)
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def complete_colormaps(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer well-known colormaps, and the same reversed, whatever the case."""
+    reverse = (f"{name}_r" for name in COLORMAPS)
+    return _starting([(name, "") for name in (*COLORMAPS, *reverse)], incomplete)
+
+
+def complete_devices(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer devices; whether this machine has them is not looked up."""
+    return _starting([(name, "") for name in _DEVICES], incomplete)
+
+
+def complete_models(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the names of the weights of the command's own task, with their titles."""
+    rows = [row for row in _rows(ctx) if row.task == ctx.command.name]
+    return _starting([(row.name, row.title) for row in rows], incomplete)
+
+
+def complete_weights(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer TASK/NAME of every row, of one task where `--task` was typed before."""
+    task = ctx.params.get("task")
+    rows = [row for row in _rows(ctx) if task in (None, row.task)]
+    return _starting([(row.id, row.title) for row in rows], incomplete)
+
+
+def _rows(ctx: click.Context) -> tuple[CheckpointSpec, ...]:
+    try:
+        return load_registry(ctx.params.get("registry")).rows
+    except RegistryError:
+        return ()
+
+
+def _starting(words: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
+    return [
+        CompletionItem(word, help=text or None)
+        for word, text in words
+        if word.lower().startswith(incomplete.lower())
+    ]

@@ -1,0 +1,149 @@
+"""`dpt config`."""
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from dpt_cli.cli.options import debug_option, registry_option
+from dpt_cli.cli.settings import (
+    SettingsCommand,
+    commands_with_settings,
+    given,
+    keyed_options,
+    origin,
+)
+from dpt_cli.cli.settings_files import read_settings_files, user_settings_path
+from dpt_cli.registry import load_registry
+from dpt_cli.specs import TASKS
+
+_HEADINGS = {"command": "COMMAND", "option": "OPTION", "value": "VALUE", "from": "FROM"}
+
+
+def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    names = _configurable(ctx.find_root().command)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("command", required=False, metavar="[COMMAND]", shell_complete=_complete)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@registry_option
+@debug_option
+@click.pass_context
+def config(ctx: click.Context, command: str | None, as_json: bool, registry: Path | None) -> None:
+    """Show each option's value and where it came from.
+
+    Flags beat DPT_* variables, then come ./dpt.toml (or [tool.dpt] in ./pyproject.toml), the
+    user's own file, the default. Keys are the options' names. A command's table beats the keys
+    above it, as DPT_DEPTH_MODEL beats DPT_MODEL.
+
+    \b
+    offline = true
+    [depth]
+    model = "large"
+    format = ["color", "npy"]
+
+    Example: dpt config depth
+    """  # noqa: D301  # click wants the character, not the escape
+    root = ctx.find_root().command
+    commands = _configurable(root)
+    if command is not None and command not in commands:
+        close = difflib.get_close_matches(command, commands, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise click.BadParameter(
+            f"{command!r} takes no settings.{hint} There are: {', '.join(commands)}.",
+            param_hint="COMMAND",
+        )
+    flags = () if registry is None else ("--registry", str(registry))
+    chosen = commands.values() if command is None else [commands[command]]
+    rows = [row for item in chosen for row in _rows(item, root, flags)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for line in _table(rows):
+            click.echo(line)
+    for line in _remarks(root):
+        click.echo(line, err=True)
+
+
+def _configurable(root: click.Command) -> dict[str, SettingsCommand]:
+    return {str(item.name): item for item in commands_with_settings(root) if item.has_table}
+
+
+def _rows(
+    command: SettingsCommand, root: click.Command, flags: Sequence[str]
+) -> list[dict[str, Any]]:
+    # Parsed as it would be run, under a parent of its own: what it remembers stays there.
+    parent = click.Context(root, info_name="dpt")
+    ctx = command.make_context(command.name, [*flags, "INPUT"], parent=parent)
+    rows = []
+    for key, option in keyed_options(command).items():
+        value = _value(ctx, option)
+        if key == "model" and value is None:
+            value = _default_model(command, ctx.params["registry"])
+        place = origin(ctx, option)
+        rows.append({"command": command.name, "option": key, "value": value, "from": place})
+    return rows
+
+
+def _default_model(command: SettingsCommand, registry: Path | None) -> str | None:
+    for task in TASKS:
+        if task == command.name:
+            return load_registry(registry).find(task).name
+    return None
+
+
+def _value(ctx: click.Context, option: click.Option) -> Any:
+    """Return an option's value in JSON's types."""
+    beforehand = given(ctx, option)
+    if option.expose_value:
+        value = ctx.params[option.name]
+    else:
+        value = option.is_flag and bool(option.type_cast_value(ctx, beforehand))
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        # A size is shown as it was written.
+        return list(value) if all(isinstance(word, str) for word in value) else beforehand
+    return value
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    cells = [_HEADINGS, *({key: _text(value) for key, value in row.items()} for row in rows)]
+    widths = {key: max(len(row[key]) for row in cells) for key in _HEADINGS}
+    return ["  ".join(row[key].ljust(widths[key]) for key in _HEADINGS).rstrip() for row in cells]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _remarks(root: click.Command) -> list[str]:
+    """Name the files that were read or could be, and variables that look like ours but are not."""
+    files, _ = read_settings_files()
+    lines = [f"read: {file.place()}" for file in files]
+    user = user_settings_path()
+    if str(user) not in (file.label for file in files):
+        lines.append(f"not there: {user}")
+    options = [
+        option
+        for command in commands_with_settings(root)
+        for option in keyed_options(command).values()
+    ]
+    known = {name for option in options for name in option.envvar or ()}
+    for name in sorted(name for name in os.environ if name.startswith("DPT_")):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            lines.append(f"no option reads {name}.{hint}")
+    return lines

@@ -1,0 +1,87 @@
+"""One photograph through pipes: `-` for standard input, `-o -` for standard output."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from dpt_cli.batch import RGB, Done
+from dpt_cli.cli.late_engine import Finish, LateEngine, Write
+from dpt_cli.cli.options import RunOptions
+from dpt_cli.cli.report import Report
+from dpt_cli.decode import decode_rgb, read_rgb
+from dpt_cli.errors import OutputError
+from dpt_cli.inputs import STDIN
+from dpt_cli.plan import Job, check_folder
+from dpt_cli.predict import MapT, infer, prepare
+from dpt_cli.specs import CheckpointSpec
+
+STDOUT = Path("-")
+
+
+def check_pipes(options: RunOptions) -> None:
+    """Refuse what cannot go through a pipe.
+
+    Raises:
+        click.UsageError: Several photographs or formats, or a terminal at the binary end.
+    """
+    if options.dry_run:
+        raise click.UsageError("--dry-run tells of files, not of pipes")
+    if options.from_file is not None or len(options.inputs) != 1:
+        raise click.UsageError("a pipe takes one photograph: '-' goes with no other input")
+    if options.inputs[0] == STDIN and sys.stdin.isatty():
+        raise click.UsageError("'-' reads a photograph from standard input, which is a terminal")
+    if options.output != STDOUT:
+        return
+    if len(options.formats) != 1:
+        raise click.UsageError("'-o -' writes one file: name one format with --format")
+    if sys.stdout.isatty():
+        raise click.UsageError("'-o -' writes a file's bytes, and standard output is a terminal")
+    if options.as_json:
+        raise click.UsageError("'-o -' and --json both want standard output")
+
+
+def _write_to_stdout(result: MapT, rgb: RGB, kind: str, write: Callable[..., None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, kind)
+        write(result, rgb, {kind: file})
+        click.echo(file.read_bytes(), nl=False)
+
+
+def run_pipe(
+    spec: CheckpointSpec,
+    options: RunOptions,
+    suffixes: Mapping[str, str],
+    finish: Finish[MapT],
+    write: Write[MapT],
+) -> None:
+    """Turn one photograph into files, or into bytes on standard output.
+
+    Raises:
+        DptError: It could not be done.
+    """
+    check_pipes(options)
+    outputs = {kind: options.output / f"stdin{suffixes[kind]}" for kind in options.formats}
+    is_piped = options.output == STDOUT
+    if not is_piped:
+        check_folder(options.output)
+    taken = [path for path in outputs.values() if path.exists()]
+    if taken and not (is_piped or options.force):
+        raise OutputError(f"{taken[0]} exists; see --force")
+    report = Report(1, options.quiet, options.verbose, options.as_json)
+    report.say(f"1 photograph, {spec.title}")
+    path = options.inputs[0]
+    rgb = decode_rgb(sys.stdin.buffer.read()) if path == STDIN else read_rgb(path)
+    engine = LateEngine(spec, options, report)
+    prepared = prepare(rgb, spec, options.resolution, options.multiple_of)
+    raw = infer(engine, [prepared])[0]
+    result = finish(raw, prepared, spec, engine.weights.label)
+    if is_piped:
+        _write_to_stdout(result, rgb, options.formats[0], write)
+    else:
+        write(result, rgb, outputs)
+        report.done(Done(Job(path, outputs), result), 0.0, engine.identity())
+    for line in engine.facts():
+        report.say(line)

@@ -1,0 +1,97 @@
+"""The types of option values: what a user may write, and the words when it is wrong."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from dpt_cli.model.config import PATCH_SIZE
+
+_MAX_RESOLUTION_PX = 16384
+
+
+class NameList(click.ParamType[tuple[str, ...]]):
+    """A comma-separated list of known names, with a suggestion on a typo."""
+
+    def __init__(self, metavar: str, names: Sequence[str]) -> None:
+        self.name = metavar
+        self.names = tuple(names)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Split, check and return the names, each once, in the order given."""
+        if isinstance(value, tuple):
+            return value
+        chosen: dict[str, None] = {}
+        for word in (word.strip().lower() for word in str(value).split(",")):
+            if word not in self.names:
+                close = difflib.get_close_matches(word, self.names, n=3)
+                hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+                few = "" if len(self.names) > 20 else f" There are: {', '.join(self.names)}."
+                self.fail(f"unknown {self.name} {word!r}.{hint}{few}", param, ctx)
+            chosen[word] = None
+        return tuple(chosen)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Complete the word after the last comma."""
+        done, comma, word = incomplete.rpartition(",")
+        return [CompletionItem(done + comma + name) for name in self.names if name.startswith(word)]
+
+
+class Resolution(click.ParamType[tuple[int, int]]):
+    """`384` or `1216x352` (width x height) to (height, width)."""
+
+    name = "resolution"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse and bound the size."""
+        if isinstance(value, tuple):
+            return value
+        sides = str(value).lower().split("x")
+        if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+            self.fail(f"{value!r} is neither a side (384) nor WIDTHxHEIGHT (1216x352)", param, ctx)
+        width, height = int(sides[0]), int(sides[-1])
+        if not all(PATCH_SIZE <= side <= _MAX_RESOLUTION_PX for side in (width, height)):
+            self.fail(f"{value}: a side is {PATCH_SIZE} to {_MAX_RESOLUTION_PX} px", param, ctx)
+        return height, width
+
+
+class MultipleOf(click.ParamType[int]):
+    """A multiple of the patch size."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse and check the number."""
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if not PATCH_SIZE <= number <= _MAX_RESOLUTION_PX or number % PATCH_SIZE:
+            self.fail(
+                f"{value} is no multiple of the patch size, {PATCH_SIZE}, "
+                f"up to {_MAX_RESOLUTION_PX}",
+                param,
+                ctx,
+            )
+        return number
+
+
+def check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Refuse what is no device's name."""
+    kind, colon, index = value.partition(":")
+    if value in ("auto", "cpu", "cuda", "mps") or (kind == "cuda" and colon and index.isdigit()):
+        return value
+    raise click.BadParameter(
+        f"{value!r} is not one of auto, cpu, cuda, cuda:N, mps", ctx=ctx, param=param
+    )

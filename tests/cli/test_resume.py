@@ -1,0 +1,397 @@
+"""The same command again: what is done stays, what is missing, changed or other is done."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.errors import NetworkOutputError
+from dpt_cli.manifest import MANIFEST_NAME, Manifest
+from dpt_cli.writers import is_temporary
+from front_door import FrontDoor, paths
+from small_models import SIDE_PX
+
+A, B = "out/a_depth.png", "out/b_depth.png"
+
+
+def run(dpt: FrontDoor, *options: str | Path, code: int = 0) -> list[str]:
+    """Run on the folder of photographs and return what stdout told."""
+    return paths(again(dpt, *options, code=code))
+
+
+def again(dpt: FrontDoor, *options: str | Path, code: int = 0) -> Result:
+    return dpt("depth", "photos", "-o", "out", *options, code=code)
+
+
+def records() -> list[dict[str, Any]]:
+    lines = Path("out", MANIFEST_NAME).read_text(encoding="ascii").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def first(dpt: FrontDoor) -> FrontDoor:
+    """Return a front door behind which a.png and b.png are done."""
+    dpt.photograph("photos/a.png")
+    dpt.photograph("photos/b.png")
+    assert run(dpt) == [A, B]
+    return dpt
+
+
+# What stays
+
+
+def test_a_second_run_skips_what_is_done_and_says_so(first: FrontDoor) -> None:
+    before = {path: Path(path).stat().st_mtime_ns for path in (A, B)}
+    result = again(first)
+    assert result.stdout == ""
+    assert "0 of 2 done, 2 done before, 0 files in out\n" in result.stderr
+    assert "Loading" not in result.stderr
+    assert {path: Path(path).stat().st_mtime_ns for path in (A, B)} == before
+
+
+def test_a_second_run_asks_nothing_of_the_hub(first: FrontDoor) -> None:
+    first.hub.requests.clear()
+    run(first)
+    assert first.hub.requests == []
+
+
+def test_a_photograph_added_is_done_alone(first: FrontDoor) -> None:
+    first.photograph("photos/c.png")
+    assert run(first) == ["out/c_depth.png"]
+
+
+def test_touched_but_unchanged_is_done(first: FrontDoor) -> None:
+    os.utime("photos/a.png", ns=(1, 1))
+    os.utime(B, ns=(1, 1))
+    assert run(first) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--batch-size", "2"), ("--device", "cpu"), ("-q",), ("-v",), ("--max-errors", "1")],
+    ids=" ".join,
+)
+def test_what_does_not_decide_the_bytes_does_nothing_again(
+    first: FrontDoor, options: tuple[str, ...]
+) -> None:
+    assert run(first, *options) == []
+
+
+# What is done again
+
+
+def change_input() -> None:
+    Path("photos/a.png").write_bytes(Path("photos/b.png").read_bytes())
+    with Path("photos/a.png").open("ab") as file:
+        file.write(b"more")
+
+
+def remove_output() -> None:
+    Path(A).unlink()
+
+
+def change_output() -> None:
+    data = bytearray(Path(A).read_bytes())
+    data[-20] ^= 1
+    Path(A).write_bytes(data)
+
+
+@pytest.mark.parametrize("change", [change_input, remove_output, change_output])
+def test_a_photograph_that_changed_is_done_again_alone(
+    first: FrontDoor, change: Callable[[], None]
+) -> None:
+    change()
+    assert run(first) == [A]
+    assert run(first) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--colormap", "gray"),
+        ("--invert",),
+        ("--resolution", "64"),
+        ("--multiple-of", "32"),
+        ("--precision", "bf16"),
+        ("--model", "metric"),
+        ("--force",),
+    ],
+    ids=" ".join,
+)
+def test_other_settings_do_all_again(first: FrontDoor, options: tuple[str, ...]) -> None:
+    assert run(first, *options) == [A, B]
+
+
+def test_other_weights_do_all_again(first: FrontDoor) -> None:
+    weights = first.weights()
+    assert run(first, "--weights", weights) == [A, B]
+    assert run(first, "--weights", weights) == []
+
+
+def test_the_same_weights_under_another_name_do_nothing_again(first: FrontDoor) -> None:
+    assert run(first, "--weights", first.weights("model.safetensors")) == []
+
+
+def test_a_format_added_is_made(first: FrontDoor) -> None:
+    run(first, "--format", "color,npy")
+    assert np.load("out/a_depth.npy").shape == (SIDE_PX, SIDE_PX)
+    assert run(first, "--format", "npy") == []
+
+
+def test_a_failed_photograph_is_tried_again(dpt: FrontDoor) -> None:
+    whole = dpt.photograph("photos/a.png").read_bytes()
+    dpt.photograph("photos/b.png")
+    Path("photos/a.png").write_text("no picture")
+    assert run(dpt, code=3) == [B]
+    assert run(dpt, code=3) == []
+    Path("photos/a.png").write_bytes(whole)
+    assert run(dpt) == [A]
+
+
+def test_where_nothing_decodes_a_second_run_downloads_nothing_either(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png").write_text("no picture")
+    for _ in range(2):
+        run(dpt, code=3)
+    assert dpt.hub.requests == []
+
+
+# Files of others
+
+
+def test_a_file_of_somebody_else_is_not_touched(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    dpt.photograph("photos/b.png")
+    Path("out").mkdir()
+    Path(A).write_bytes(b"mine")
+    for done in ([B], []):
+        result = again(dpt, code=3)
+        assert paths(result) == done
+        assert "Failed: photos/a.png: its output exists and was not made" in result.stderr
+        assert "--force" in result.stderr
+        assert Path(A).read_bytes() == b"mine"
+
+
+def test_force_overwrites_a_file_of_somebody_else(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    Path("out").mkdir()
+    Path(A).write_bytes(b"mine")
+    assert run(dpt, "--force") == [A]
+    assert Path(A).read_bytes().startswith(b"\x89PNG")
+    assert run(dpt) == []
+
+
+def test_a_folder_another_run_writes_into_is_refused(first: FrontDoor) -> None:
+    first.photograph("photos/c.png")
+    with Manifest(Path("out")):
+        result = again(first, code=1)
+    assert result.stdout == ""
+    assert "Error: another dpt is writing into out; wait" in result.stderr
+    assert run(first) == ["out/c_depth.png"]
+
+
+# After a kill
+
+
+def test_a_torn_last_line_costs_its_photograph_alone(first: FrontDoor) -> None:
+    manifest = Path("out", MANIFEST_NAME)
+    last = records()[-1]
+    assert last["state"] == "done"
+    manifest.write_bytes(manifest.read_bytes()[:-40])
+    (made,) = last["outputs"].values()
+    assert run(first) == [f"out/{made}"]
+    assert run(first) == []
+
+
+def test_temporary_files_of_a_killed_run_are_swept(first: FrontDoor) -> None:
+    left = Path("out/.a_depth.png.123-0123abcd.dpt-part")
+    kept = Path("out/.a_depth.png.part")
+    assert is_temporary(left)
+    assert not is_temporary(kept)
+    left.write_bytes(b"half")
+    kept.write_bytes(b"mine")
+    run(first)
+    assert not left.exists()
+    assert kept.exists()
+
+
+def test_an_interrupted_run_continues(dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["photos/a.png", "photos/b.png", "photos/c.png"]
+    for name in names:
+        dpt.photograph(name)
+    plain, calls = TorchEngine._infer, []
+
+    def infer(self: TorchEngine, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 2:
+            deadline = time.monotonic() + 10
+            while not Path(A).exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        return plain(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TorchEngine, "_infer", infer)
+        assert "the same command continues.\n" in again(dpt, code=130).stderr
+    made = {f"out/{Path(name).stem}_depth.png" for name in names}
+    before = {path for path in made if Path(path).exists()}
+    # The second may have waited for its turn to be written.
+    assert A in before
+    assert len(before) < 3
+    assert set(run(dpt)) == made - before
+
+
+# What is remembered
+
+
+def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
+    photograph = dpt.photograph("photos/a.png", 130, 97)
+    run(dpt, "--format", "color,npy", "--colormap", "gray", "--model", "metric")
+    begun, record = records()
+    assert (begun["state"], record["state"], record["schema"]) == ("begun", "done", 1)
+    assert record["input"] == {
+        "path": str(photograph),
+        "size": photograph.stat().st_size,
+        "mtime_ns": photograph.stat().st_mtime_ns,
+        "sha256": sha256(photograph),
+    }
+    assert record["outputs"] == {"color": "a_depth.png", "npy": "a_depth.npy"}
+    assert {kind: made["sha256"] for kind, made in record["files"].items()} == {
+        kind: sha256(Path("out", name)) for kind, name in record["outputs"].items()
+    }
+    assert record["settings"] == {
+        "task": "depth",
+        "target_hw": [SIDE_PX, SIDE_PX],
+        "multiple_of": 16,
+        "precision": "auto",
+        "colormap": "gray",
+        "invert": False,
+    }
+    assert record["weights_sha256"] == sha256(dpt.weights())
+    assert record["weights_sha256"] in record["weights"]
+    metres, facts = np.load("out/a_depth.npy"), record["facts"]
+    seconds = facts.pop("seconds")
+    assert 0 < seconds < 60
+    assert facts == {
+        "network_hw": [96, 128],
+        "device": "cpu",
+        "precision": "fp32",
+        "quantity": "depth",
+        "unit": "m",
+        "min": metres.min(),
+        "max": metres.max(),
+    }
+
+
+def test_a_record_of_a_failure_says_why(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png").write_text("no picture")
+    run(dpt, code=3)
+    (record,) = records()
+    assert record["state"] == "failed"
+    assert record["input"] == {"path": str(dpt.desk / "photos/a.png")}
+    assert "not an image" in record["error"]
+
+
+def test_labels_are_remembered_as_labels(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    dpt("segment", "photos", "-o", "out")
+    facts = records()[-1]["facts"]
+    assert (facts["quantity"], facts["unit"], facts["min"]) == ("labels", None, None)
+
+
+def test_depth_and_segment_share_a_folder(first: FrontDoor) -> None:
+    assert len(paths(first("segment", "photos", "-o", "out"))) == 2
+    assert run(first) == []
+    assert paths(first("segment", "photos", "-o", "out")) == []
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --max-errors
+
+
+def test_max_errors_stops_and_the_next_run_continues(dpt: FrontDoor) -> None:
+    names = [f"photos/{number:02}.png" for number in range(20)]
+    whole = {name: dpt.photograph(name).read_bytes() for name in names}
+    for name in names[1:3]:
+        Path(name).write_text("no picture")
+    result = again(dpt, "--max-errors", "2", code=1)
+    assert result.stderr.endswith("Error: stopped after 2 errors, as --max-errors says\n")
+    undone = {name for name in names if not Path(f"out/{Path(name).stem}_depth.png").exists()}
+    assert len(undone) > 10
+    for name in names:
+        Path(name).write_bytes(whole[name])
+    assert set(run(dpt)) == {f"out/{Path(name).stem}_depth.png" for name in undone}
+
+
+def test_fewer_errors_than_max_errors_stop_nothing(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png").write_text("no picture")
+    dpt.photograph("photos/b.png")
+    assert run(dpt, "--max-errors", "2", code=3) == [B]
+
+
+def test_files_in_the_making_when_max_errors_stops_are_recorded(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "bb", "ccc"):
+        dpt.photograph(f"photos/{name}.png")
+    plain, calls = TorchEngine._infer, []
+
+    def infer(self: TorchEngine, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise NetworkOutputError("no")
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(TorchEngine, "_infer", infer)
+    again(dpt, "--max-errors", "1", code=1)
+    done = [line for line in records() if line["state"] == "done"]
+    written = {str(path.relative_to("out")) for path in Path("out").rglob("*_depth.png")}
+    assert {made for line in done for made in line["outputs"].values()} == written
+
+
+# An output folder that cannot be
+
+
+@pytest.mark.parametrize("output", ["taken/out", "taken/deep/er"])
+def test_a_folder_that_cannot_be_made_is_told_before_any_download(
+    dpt: FrontDoor, output: str
+) -> None:
+    dpt.photograph("a.png")
+    Path("taken").touch()
+    result = dpt("depth", "a.png", "-o", output, code=1)
+    assert result.stderr == f"Error: cannot write into {output}: {dpt.desk}/taken is not a folder\n"
+    assert dpt.hub.requests == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_without_permission_is_told_before_any_download(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    Path("out").mkdir(mode=0o555)
+    assert "no permission in" in dpt("depth", "a.png", "-o", "out", code=1).stderr
+    assert dpt.hub.requests == []
+
+
+def test_another_photographs_output_is_not_overwritten(dpt: FrontDoor) -> None:
+    dpt.photograph("x/a.png")
+    dpt.photograph("y/a.png", width=64)
+    dpt("depth", "x/a.png", "-o", "out")
+    made = Path("out/a_depth.png").read_bytes()
+    assert "see --force" in dpt("depth", "y/a.png", "-o", "out", code=3).stderr
+    assert Path("out/a_depth.png").read_bytes() == made
+
+
+def test_a_photograph_that_moved_takes_its_output_along(dpt: FrontDoor) -> None:
+    dpt.photograph("x/a.png")
+    dpt("depth", "x/a.png", "-o", "out")
+    Path("x").rename("y")
+    assert paths(dpt("depth", "y/a.png", "-o", "out")) == ["out/a_depth.png"]
