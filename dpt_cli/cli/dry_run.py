@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli.options import RunOptions
-from dpt_cli.cli.report import Report
+from dpt_cli.cli.report import Report, counted
 from dpt_cli.decode import read_rgb
 from dpt_cli.errors import InputError
 from dpt_cli.plan import Job
@@ -30,7 +30,7 @@ def tell_plan(
         report.planned(job)
     num_bytes = sum(job.photograph.stat().st_size for job in todo)
     report.say(
-        f"would do {len(todo)} of {len(jobs)} photographs ({_size(num_bytes)}) as "
+        f"would do {len(todo)} of {counted(len(jobs), 'photograph')} ({_size(num_bytes)}) as "
         f"{', '.join(options.formats)} into {options.output}"
     )
     here = "on this disk" if options.weights or locate(spec) else "to be downloaded"

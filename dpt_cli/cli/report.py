@@ -173,7 +173,7 @@ class Report:
         before = f", {self.num_skipped} done before" if self.num_skipped else ""
         speed = f", {elapsed:.1f} s ({self._speed()})" if self.num_done else ""
         self.say(
-            f"{self.num_done} of {self._total} done{before}, {_counted(self.num_files)} in "
+            f"{self.num_done} of {self._total} done{before}, {counted(self.num_files, 'file')} in "
             f"{folder}{speed}"
         )
         for line in lines:
@@ -181,11 +181,12 @@ class Report:
         if self.num_failed:
             click.echo(f"{self.num_failed} of {self._total} failed:", err=True)
             for reason, count in self._reasons.most_common():
-                click.echo(f"  {_counted(count)}: {reason}", err=True)
+                click.echo(f"  {counted(count, 'file')}: {reason}", err=True)
 
 
-def _counted(num_files: int) -> str:
-    return "1 file" if num_files == 1 else f"{num_files} files"
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _printable(path: Path) -> str:

@@ -14,7 +14,7 @@ from dpt_cli.cli.dry_run import tell_plan
 from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.pipe import STDOUT, run_pipe
-from dpt_cli.cli.report import Report, facts_of
+from dpt_cli.cli.report import Report, counted, facts_of
 from dpt_cli.decode import read_rgb
 from dpt_cli.errors import DptError, InputError, OutputError
 from dpt_cli.inputs import STDIN, Found, find_photographs, read_list
@@ -59,9 +59,8 @@ def run_task(
     jobs = plan(found.photographs, options.output, chosen)
     check_folder(options.output)
     report = Report(len(jobs), options.quiet, options.verbose, options.as_json)
-    skipped = f" ({found.num_skipped} other files skipped)" if found.num_skipped else ""
-    photographs = "1 photograph" if len(jobs) == 1 else f"{len(jobs)} photographs"
-    report.say(f"{photographs}{skipped}, {spec.title}")
+    skipped = f" ({counted(found.num_skipped, 'other file')} skipped)" if found.num_skipped else ""
+    report.say(f"{counted(len(jobs), 'photograph')}{skipped}, {spec.title}")
 
     engine = LateEngine(spec, options, report)
     shared = {
@@ -91,12 +90,17 @@ def run_task(
         except KeyboardInterrupt:
             report.interrupted()
             click.get_current_context().exit(_INTERRUPTED)
+        except _TooManyErrorsError:
+            report.summary(options.output, engine.facts())
+            raise
     report.summary(options.output, engine.facts())
     if report.num_failed:
         click.get_current_context().exit(_SOME_FAILED)
 
 
 def _find(options: RunOptions) -> Found:
+    if options.nul and options.from_file is None:
+        raise click.UsageError("-0 tells how the list of --from is separated: give one")
     listed = read_list(options.from_file, nul=options.nul) if options.from_file else ()
     given = (*options.inputs, *listed)
     if not given:
@@ -104,7 +108,7 @@ def _find(options: RunOptions) -> Found:
     found = find_photographs(given, options.output)
     if not found.photographs:
         names = ", ".join(str(path) for path in given[:3])
-        raise InputError(f"no images in {names} ({found.num_skipped} other files)")
+        raise InputError(f"no images in {names} ({counted(found.num_skipped, 'other file')})")
     return found
 
 
@@ -138,12 +142,18 @@ def _run(
                 memory.failed(outcome)
                 report.failed(outcome)
                 if options.max_errors and report.num_failed >= options.max_errors:
-                    stopped = f"stopped after {report.num_failed} errors, as --max-errors says"
-                    raise DptError(stopped)
+                    raise _TooManyErrorsError(
+                        f"stopped after {report.num_failed} errors, as --max-errors says; "
+                        "the same command continues"
+                    )
                 continue
             if outcome.result.precision != engine.precision:
                 report.redone_in_fp32(outcome.job, engine.precision)
             report.done(outcome, memory.seconds(outcome.job), engine.identity())
+
+
+class _TooManyErrorsError(DptError):
+    """More photographs failed than the user allows."""
 
 
 class _Memory:

@@ -39,10 +39,10 @@ def test_what_is_done_before_is_not_counted(dpt: FrontDoor) -> None:
 def test_with_other_settings_all_would_be_done(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     dpt("depth", "a.png", "-o", "out")
-    assert "would do 0 of 1 photographs (" in dpt("depth", "a.png", "-o", "out", "-n").stderr
+    assert "would do 0 of 1 photograph (" in dpt("depth", "a.png", "-o", "out", "-n").stderr
     for option in (("--invert",), ("--force",), ("--weights", dpt.weights())):
         assert (
-            "would do 1 of 1 photographs ("
+            "would do 1 of 1 photograph ("
             in dpt("depth", "a.png", "-o", "out", "-n", *option).stderr
         )
 
@@ -59,7 +59,7 @@ def test_weights_that_are_gone_are_not_downloaded(
     place.unlink(missing_ok=True)
     dpt.hub.requests.clear()
     result = dpt("depth", "a.png", "-o", "out", "--model", model, "-n")
-    assert f"would do {num_left} of 1 photographs (" in result.stderr
+    assert f"would do {num_left} of 1 photograph (" in result.stderr
     assert "to be downloaded" in result.stderr
     assert dpt.hub.requests == []
     assert dpt.weights_in(home) == []
@@ -71,7 +71,7 @@ def test_a_file_of_somebody_else_is_told(dpt: FrontDoor) -> None:
     Path("out/a_depth.png").write_bytes(b"mine")
     stderr = dpt("depth", "a.png", "-o", "out", "-n").stderr
     assert "a.png: its output exists and was not made" in stderr
-    assert "would do 0 of 1 photographs (" in stderr
+    assert "would do 0 of 1 photograph (" in stderr
 
 
 def test_what_a_run_would_refuse_it_refuses(dpt: FrontDoor) -> None:

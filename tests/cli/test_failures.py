@@ -106,7 +106,7 @@ def test_names_that_stdout_cannot_spell_do_not_end_the_run(dpt: FrontDoor) -> No
     [
         ("nowhere.jpg", "nowhere.jpg: No such file or directory"),
         ("empty", "no images in empty (0 other files)"),
-        ("notes", "no images in notes (1 other files)"),
+        ("notes", "no images in notes (1 other file)"),
     ],
 )
 def test_without_photographs_it_ends_at_once(dpt: FrontDoor, argument: str, words: str) -> None:
@@ -241,7 +241,7 @@ def test_without_debug_there_is_no_traceback(dpt: FrontDoor) -> None:
 def test_files_that_are_no_images_are_counted(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     text(dpt.desk / "notes.txt")
-    assert "(1 other files skipped)" in dpt("depth", ".", "-o", "../out").stderr
+    assert "(1 other file skipped)" in dpt("depth", ".", "-o", "../out").stderr
 
 
 @pytest.mark.parametrize(

@@ -288,3 +288,8 @@ def test_the_same_file_reached_twice_is_done_once(dpt: FrontDoor) -> None:
     words = ("photos", "photos/*.png", "link.png", "--from", "-")
     result = dpt("depth", *words, "-o", "out", stdin=b"./photos/a.png\n")
     assert paths(result) == ["out/a_depth.png"]
+
+
+def test_nul_without_a_list_is_refused(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    assert "--from" in dpt("depth", "a.png", "-0", code=2).stderr

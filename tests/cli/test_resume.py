@@ -325,7 +325,10 @@ def test_max_errors_stops_and_the_next_run_continues(dpt: FrontDoor) -> None:
     for name in names[1:3]:
         Path(name).write_text("no picture")
     result = again(dpt, "--max-errors", "2", code=1)
-    assert result.stderr.endswith("Error: stopped after 2 errors, as --max-errors says\n")
+    assert "2 of 20 failed:" in result.stderr
+    assert result.stderr.endswith(
+        "Error: stopped after 2 errors, as --max-errors says; the same command continues\n"
+    )
     undone = {name for name in names if not Path(f"out/{Path(name).stem}_depth.png").exists()}
     assert len(undone) > 10
     for name in names:
