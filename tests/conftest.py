@@ -83,7 +83,7 @@ class Environment:
 def no_proxy() -> Iterator[None]:
     """Keep loopback requests away from proxies.
 
-    Once a session: huggingface_hub's one HTTP client reads it, and takes 0.2 s to build.
+    Once a test run: huggingface_hub's one HTTP client reads it, and takes 0.2 s to build.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
