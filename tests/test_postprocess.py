@@ -29,6 +29,16 @@ def _logits(num_classes: int, size_hw: tuple[int, int], smooth: int) -> torch.Te
     return 5 * F.interpolate(coarse, size=size_hw, mode="bicubic")[0] + 0.1 * fine[0]
 
 
+def _prepared(photograph: str, side_px: int) -> tuple[torch.Tensor, tuple[int, int]]:
+    """Return a photograph's network input, (1, 3, h, w), and its own size."""
+    rgb = read_rgb(_EXAMPLES / photograph)
+    photo_hw = rgb.shape[0], rgb.shape[1]
+    target_hw = side_px, side_px
+    size = network_size(photo_hw, target_hw, 32)
+    image = network_input(rgb, size, InputSpec(target_hw, _HALF, _HALF))
+    return torch.from_numpy(image[None]), photo_hw
+
+
 @pytest.mark.parametrize(
     ("network_hw", "photo_hw"),
     [
@@ -77,11 +87,8 @@ def test_metres_come_from_scale_and_shift_before_the_resize() -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize("photograph", _PHOTOGRAPHS)
 def test_depth_of_a_photograph_equals_the_authors(photograph: str) -> None:
-    rgb = read_rgb(_EXAMPLES / photograph)
-    photo_hw = rgb.shape[0], rgb.shape[1]
-    size = network_size(photo_hw, (384, 384), 32)
-    image = network_input(rgb, size, InputSpec((384, 384), _HALF, _HALF))
-    raw = network("hybrid-depth")(torch.from_numpy(image[None]))[0].numpy()
+    image, photo_hw = _prepared(photograph, 384)
+    raw = network("hybrid-depth")(image)[0].numpy()
     values = samples(resize_depth(raw, photo_hw, OutputSpec("inverse_depth")))
     expected = _REFERENCES[f"{photograph.partition('.')[0]}/depth/prediction_samples"]
     # The network's 1e-6 on top of an input that differs by 1e-7.
@@ -92,11 +99,8 @@ def test_depth_of_a_photograph_equals_the_authors(photograph: str) -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize("photograph", _PHOTOGRAPHS)
 def test_labels_of_a_photograph_equal_the_authors(photograph: str) -> None:
-    rgb = read_rgb(_EXAMPLES / photograph)
-    photo_hw = rgb.shape[0], rgb.shape[1]
-    size = network_size(photo_hw, (480, 480), 32)
-    image = network_input(rgb, size, InputSpec((480, 480), _HALF, _HALF))
-    logits = network("hybrid-segmentation")(torch.from_numpy(image[None]))[0].numpy()
+    image, photo_hw = _prepared(photograph, 480)
+    logits = network("hybrid-segmentation")(image)[0].numpy()
     labels = resize_labels(logits, photo_hw).reshape(-1)
     expected = _REFERENCES[f"{photograph.partition('.')[0]}/segment/labels_samples"]
     chosen = labels[np.linspace(0, labels.size - 1, expected.size).astype(np.int64)]

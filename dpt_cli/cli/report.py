@@ -110,7 +110,9 @@ class Report:
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
         result = outcome.result
-        self._tell(outcome.job, "done", {**identity, **facts_of(result), "seconds": seconds})
+        # The range of a large map takes time that the network waits for: only where it is told.
+        facts = {**identity, **facts_of(result), "seconds": seconds} if self._as_json else {}
+        self._tell(outcome.job, "done", facts)
         if self._verbose:
             height, width = result.network_hw
             self.say(f"{outcome.job.photograph}: {width} x {height} px, {result.precision}")
