@@ -4,6 +4,7 @@ Works in strips of rows, so that a 50-megapixel map needs no second full-size fl
 not read, write, or change what a map says.
 """
 
+import base64
 import dataclasses
 import difflib
 import math
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.ade20k import COLORS, NAMES
+from dpt_cli.colormaps import TABLES
 from dpt_cli.errors import InputError
 from dpt_cli.maps import DepthMap, LabelMap
 
@@ -32,6 +34,10 @@ def colormap_table(name: str) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: Matplotlib has no colormap of this name.
     """
+    base, reverse = name.removesuffix("_r"), name.endswith("_r")
+    if base in TABLES:
+        flat = np.frombuffer(base64.b64decode(TABLES[base]), np.uint8)
+        return flat.reshape(256, 3)[:: -1 if reverse else 1]
     import matplotlib as mpl
 
     if name not in mpl.colormaps:

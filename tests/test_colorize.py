@@ -17,6 +17,7 @@ from dpt_cli.colorize import (
     overlay_labels,
     with_legend,
 )
+from dpt_cli.colormaps import TABLES
 from dpt_cli.errors import InputError
 from dpt_cli.maps import DepthMap, LabelMap, Quantity
 
@@ -37,13 +38,12 @@ def photograph(height: int, width: int) -> Rgb:
     return np.random.default_rng(seed=0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@pytest.mark.parametrize("name", ["inferno", "gray", "Spectral", "tab10", "viridis_r"])
-def test_a_table_runs_from_one_end_of_the_colormap_to_the_other(name: str) -> None:
+@pytest.mark.parametrize("name", [*TABLES, "tab10", "viridis_r", "coolwarm_r"])
+def test_a_table_is_matplotlibs(name: str) -> None:
     table = colormap_table(name)
-    assert table.shape == (256, 3)
     assert table.dtype == np.uint8
-    ends = np.array([mpl.colormaps[name](0.0), mpl.colormaps[name](1.0)])[:, :3]
-    np.testing.assert_array_equal(table[[0, 255]], np.rint(ends * 255))
+    rgba = mpl.colormaps[name](np.linspace(0, 1, 256))
+    np.testing.assert_array_equal(table, np.rint(np.asarray(rgba)[:, :3] * 255))
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,13 @@ def test_an_unknown_colormap_is_named_with_a_way_out(name: str, hint: str) -> No
         colormap_table(name)
 
 
-def test_a_table_does_not_load_pyplot() -> None:
+@pytest.mark.parametrize(
+    ("name", "unwanted"), [("gray_r", "matplotlib"), ("bone", "matplotlib.pyplot")]
+)
+def test_a_table_loads_no_more_of_matplotlib_than_it_needs(name: str, unwanted: str) -> None:
     code = (
-        "import sys; from dpt_cli.colorize import colormap_table; colormap_table('gray');"
-        "sys.exit('matplotlib.pyplot' in sys.modules)"
+        f"import sys; from dpt_cli.colorize import colormap_table; colormap_table({name!r});"
+        f"sys.exit({unwanted!r} in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
