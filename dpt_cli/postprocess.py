@@ -2,9 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from dpt_cli.specs import OutputSpec
 
@@ -31,21 +28,27 @@ def resize_depth(
 
     Source: isl-org/DPT, run_monodepth.py: bicubic, align_corners=False, after the inversion.
     """
-    values = torch.from_numpy(raw)
+    values = raw
     if output.quantity == "depth":
         values = to_metres(values, output.scale, output.shift)
-    # parity: not clipped; the cubic overshoot is part of the authors' result.
-    values = F.interpolate(values[None, None], size=photo_hw, mode="bicubic", align_corners=False)
-    resized: npt.NDArray[np.float32] = values[0, 0].numpy()
+    resized = np.empty(photo_hw, np.float32)
+    column_tiles = _tiles(photo_hw[1], values.shape[1])
+    for rows, source_rows, row_weights in _tiles(photo_hw[0], values.shape[0]):
+        strip = row_weights @ values[source_rows]  # (R, w)
+        for columns, source_columns, column_weights in column_tiles:
+            # parity: not clipped; the cubic overshoot is part of the authors' result.
+            resized[rows, columns] = strip[:, source_columns] @ column_weights.T
     return resized
 
 
-def to_metres(inverse_depth: Tensor, scale: float, shift: float) -> Tensor:
+def to_metres(
+    inverse_depth: npt.NDArray[np.float32], scale: float, shift: float
+) -> npt.NDArray[np.float32]:
     """Return depth [m] for the raw output of metric weights, any shape.
 
     Source: isl-org/DPT, dpt/models.py `DPTDepthModel.forward`, `invert=True`.
     """
-    return 1.0 / (scale * inverse_depth + shift).clamp(min=1e-8)
+    return np.float32(1.0) / np.maximum(scale * inverse_depth + shift, np.float32(1e-8))
 
 
 def resize_labels(
@@ -66,7 +69,6 @@ def resize_labels(
 
     Source: isl-org/DPT, run_segmentation.py.
     """
-    # numpy: torch's threads and its argmax cost several times more on tiles this small.
     source = np.ascontiguousarray(logits.transpose(1, 2, 0))  # (h, w, K)
     labels = np.empty(photo_hw, np.uint8)
     row_tiles = _tiles(photo_hw[0], source.shape[0])

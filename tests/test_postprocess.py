@@ -62,6 +62,21 @@ def test_labels_are_those_of_all_logits_resized(
     assert (labels == whole.argmax(0).numpy()).mean() > 0.999
 
 
+@pytest.mark.parametrize(
+    ("network_hw", "photo_hw"),
+    [((48, 64), (300, 401)), ((96, 96), (37, 200)), ((384, 512), (3000, 1)), ((64, 48), (64, 48))],
+)
+def test_depth_is_resized_as_torch_does(
+    network_hw: tuple[int, int], photo_hw: tuple[int, int]
+) -> None:
+    raw = _logits(1, network_hw, smooth=8)
+    expected = F.interpolate(raw[None], size=photo_hw, mode="bicubic", align_corners=False)[0, 0]
+    values = resize_depth(raw[0].numpy(), photo_hw, OutputSpec("inverse_depth"))
+    assert values.dtype == np.float32
+    # torch works its sampling positions out in float32: 2e-5 px over a side of 512.
+    assert np.abs(values - expected.numpy()).max() <= 1e-5 * float(raw.abs().max())
+
+
 def test_a_single_class_fills_the_photograph() -> None:
     logits = np.full((3, 16, 16), -5.0, np.float32)
     logits[2] = 5.0

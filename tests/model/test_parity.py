@@ -35,16 +35,15 @@ def _cases() -> list[ParameterSet]:
 def test_network_equals_the_authors(architecture: str, readout: Readout, size: str) -> None:
     *batch, height, width = (int(side) for side in size.split("x"))
     image = torch.from_numpy(formula.image((height, width), *batch))
-    output = network(architecture, readout)(image)
+    values = network(architecture, readout)(image).numpy()
     if architecture in _METRIC:
-        output = to_metres(output, *_METRIC[architecture])
+        values = to_metres(values, *_METRIC[architecture])
 
     reference = {
         field: _REFERENCES[f"{architecture}/{readout}/{size}/{field}"]
         for field in ("samples", "norm", "shape")
     }
-    assert tuple(output.shape) == tuple(reference["shape"])
-    values = output.numpy()
+    assert values.shape == tuple(reference["shape"])
     expected = reference["samples"]
     difference = np.linalg.norm(samples(values) - expected) / np.linalg.norm(expected)
     print(f"parity {architecture} {readout} {size}: {difference:.2e}")
