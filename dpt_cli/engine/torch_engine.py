@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dpt_cli.engine import RawOutput
+from dpt_cli.engine.fold import fold_constants
 from dpt_cli.errors import DeviceError, NetworkOutputError, OutOfMemoryError
 from dpt_cli.model.dpt import DPT
 
@@ -51,7 +52,7 @@ class TorchEngine:
     """
 
     def __init__(self, network: DPT, device: str = "auto", precision: str = "auto") -> None:
-        """Move the network to a device.
+        """Fold the network's constants, in place, and move it to a device.
 
         Raises:
             DeviceError: This machine has no such device, or too little memory on it.
@@ -60,7 +61,7 @@ class TorchEngine:
         self.device = str(self._device)
         self.precision = resolve_precision(precision, self._device)
         try:
-            self._network = network.to(self._device)
+            self._network = fold_constants(network).to(self._device)
         except torch.OutOfMemoryError as error:
             raise DeviceError(f"{self.device} has too little memory for the weights") from error
 

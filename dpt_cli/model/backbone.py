@@ -135,16 +135,11 @@ class HybridEncoder(nn.Module):
         return [*stage_outputs[:2], *tokens]
 
 
-class StandardizedConv2d(nn.Conv2d):
-    """Convolution with standardised weights and TensorFlow's SAME padding.
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding, which is uneven where the stride is 2.
 
-    Source: Qiao et al. 2019, arXiv 1903.10520; timm 0.4.5 `StdConv2dSame`, whose epsilon the
-    published numbers came from.
+    Source: timm 0.4.5 `conv2d_same`.
     """
-
-    # parity: added to the deviation; timm since 0.4.12 adds 1e-8 to the variance instead, which
-    # moves the outputs by up to 1e-4.
-    eps = 1e-5
 
     def __init__(
         self,
@@ -171,7 +166,31 @@ class StandardizedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C, h, w) to (B, C', ceil(h / stride), ceil(w / stride))."""
-        std, mean = torch.std_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
-        weight = (self.weight - mean) / (std + self.eps)
+        return self._convolve(x, self.weight)
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.stride == (1, 1):
+            return F.conv2d(x, weight, None, 1, "same", self.dilation, self.groups)
         x = pad_same(x, list(self.kernel_size), list(self.stride), list(self.dilation))
         return F.conv2d(x, weight, None, self.stride, 0, self.dilation, self.groups)
+
+
+class StandardizedConv2d(SameConv2d):
+    """The same with standardised weights.
+
+    Source: Qiao et al. 2019, arXiv 1903.10520; timm 0.4.5 `StdConv2dSame`, whose epsilon the
+    published numbers came from.
+    """
+
+    # parity: added to the deviation; timm since 0.4.12 adds 1e-8 to the variance instead, which
+    # moves the outputs by up to 1e-4.
+    eps = 1e-5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, C, h, w) to (B, C', ceil(h / stride), ceil(w / stride))."""
+        return self._convolve(x, self.standardized_weight())
+
+    def standardized_weight(self) -> Tensor:
+        """Return the weight with mean 0 and deviation 1 in every output channel."""
+        std, mean = torch.std_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        return (self.weight - mean) / (std + self.eps)

@@ -45,7 +45,7 @@ class FeatureFusionBlock(nn.Module):
         if self.skip_unit is not None:
             x = x + self.skip_unit(skip)
         x = self.fused_unit(x)
+        # The authors project after the upsampling: the two commute, and this is a quarter of it.
+        x = self.project(x)
         # parity: align_corners=True here and in the heads; False only for the position embedding.
-        x = F.interpolate(x, size=size_hw, mode="bilinear", align_corners=True)
-        result: Tensor = self.project(x)
-        return result
+        return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=True)

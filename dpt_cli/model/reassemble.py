@@ -1,6 +1,6 @@
 """Tokens back to image-like feature maps: Resample ∘ Concatenate ∘ Read (DPT §3, eq. 1)."""
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpt_cli.model.config import Readout
@@ -32,10 +32,10 @@ class ReadProject(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (B, 1 + N, D), readout token first, to (B, N, D)."""
-        patches = tokens[:, 1:]
-        readout = tokens[:, :1].expand_as(patches)
-        pairs = torch.cat([patches, readout], dim=-1)  # (B, N, 2D)
-        result: Tensor = self.activation(self.project(pairs))
+        # The readout token is the same beside every other: its half is projected once, not N times.
+        for_patches, for_readout = self.project.weight.chunk(2, dim=1)
+        readout = F.linear(tokens[:, :1], for_readout, self.project.bias)  # (B, 1, D)
+        result: Tensor = self.activation(F.linear(tokens[:, 1:], for_patches) + readout)
         return result
 
 
