@@ -43,8 +43,15 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
 
     Example: dpt depth photos/ -o out/ --format color,npy
     """
+    from dpt_cli.cli.order import take_order
+
+    run = RunOptions(**options)
+    if "color" in run.formats:
+        _check_colormap(colormap)
+    order = take_order("depth", run, SUFFIXES)
+
     from dpt_cli.cli.run import run_task
-    from dpt_cli.colorize import colorize_depth, colormap_table
+    from dpt_cli.colorize import colorize_depth
     from dpt_cli.predict import predict_depth
     from dpt_cli.writers import (
         describe,
@@ -69,11 +76,17 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
             else:
                 write_depth_png16(path, depth_map)
 
-    run = RunOptions(**options)
-    if "color" in run.formats:
-        try:
-            colormap_table(colormap)
-        except InputError as error:
-            raise click.BadParameter(str(error), param_hint="--colormap") from error
-    settings = {"colormap": colormap, "invert": invert}
-    run_task("depth", run, SUFFIXES, predict_depth, write, settings)
+    run_task(order, predict_depth, write, {"colormap": colormap, "invert": invert})
+
+
+def _check_colormap(name: str) -> None:
+    from dpt_cli.colormaps import TABLES
+
+    if name.removesuffix("_r") in TABLES:
+        return
+    from dpt_cli.colorize import colormap_table
+
+    try:
+        colormap_table(name)
+    except InputError as error:
+        raise click.BadParameter(str(error), param_hint="--colormap") from error

@@ -1,5 +1,7 @@
 """An engine that loads itself when it is first needed, and what a command does with its output."""
 
+import contextlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +25,7 @@ Write = Callable[[MapT, RGB, Mapping[str, Path]], None]
 
 
 class LateEngine:
-    """An engine that is loaded with the first batch: where no input decodes, nothing is fetched."""
+    """An engine that is downloaded with the first batch: no input that decodes, no download."""
 
     def __init__(self, spec: CheckpointSpec, options: RunOptions, report: Report) -> None:
         self._spec = spec
@@ -31,28 +33,51 @@ class LateEngine:
         self._report = report
         self._weights: Weights | None = None
         self._engine: Engine | None = None
+        self._has_begun = False
+        self._lock = threading.RLock()
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
         """Run a batch, as any engine does."""
-        if self._engine is None:
-            self._report.say(f"Loading {self.weights.path.name}")
-            options = self._options
-            self._engine = load_engine(self._spec, self.weights, options.device, options.precision)
+        engine = self._load()
+        if not self._has_begun:
+            self._has_begun = True
             self._report.begin()
-        return self._engine(images)
+        return engine(images)
+
+    def load_ahead(self) -> None:
+        """Load in the background, while photographs decode, what needs no download."""
+        if self._options.weights is not None or locate(self._spec) is not None:
+            # A daemon: whoever interrupts a run does not wait for weights nobody will use.
+            threading.Thread(target=self._try_to_load, daemon=True).start()
+
+    def _try_to_load(self) -> None:
+        # The first batch meets the same error, where it can be told.
+        with contextlib.suppress(Exception):
+            self._load()
+
+    def _load(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                options, weights = self._options, self.weights
+                self._report.say(f"Loading {weights.path.name}")
+                self._engine = load_engine(
+                    self._spec, weights, options.device, options.precision, options.engine
+                )
+            return self._engine
 
     @property
     def weights(self) -> Weights:
         """The weights file, fetched where it is not on this disk."""
-        if self._weights is None:
-            options, say = self._options, self._report.say
-            hush_hub(progress_bars=not options.quiet)
-            if options.weights is None and not options.offline and locate(self._spec) is None:
-                say(f"Downloading the weights of {self._spec.id}")
-            self._weights = find_weights(
-                self._spec, options.weights, offline=options.offline, notify=say
-            )
-        return self._weights
+        with self._lock:
+            if self._weights is None:
+                options, say = self._options, self._report.say
+                hush_hub(progress_bars=not options.quiet)
+                if options.weights is None and not options.offline and locate(self._spec) is None:
+                    say(f"Downloading the weights of {self._spec.id}")
+                self._weights = find_weights(
+                    self._spec, options.weights, offline=options.offline, notify=say
+                )
+            return self._weights
 
     def expected_sha256(self) -> str:
         """Return the hash of the weights; a dry run asks the registry rather than download them."""

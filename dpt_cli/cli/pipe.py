@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -10,15 +10,12 @@ import click
 from dpt_cli.batch import RGB, Done
 from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
-from dpt_cli.cli.report import Report
+from dpt_cli.cli.order import STDOUT, Order
 from dpt_cli.decode import decode_rgb, read_rgb
 from dpt_cli.errors import OutputError
 from dpt_cli.inputs import STDIN
 from dpt_cli.plan import Job, check_folder
 from dpt_cli.predict import MapT, infer, prepare
-from dpt_cli.specs import CheckpointSpec
-
-STDOUT = Path("-")
 
 
 def check_pipes(options: RunOptions) -> None:
@@ -50,18 +47,13 @@ def _write_to_stdout(result: MapT, rgb: RGB, kind: str, write: Callable[..., Non
         click.echo(file.read_bytes(), nl=False)
 
 
-def run_pipe(
-    spec: CheckpointSpec,
-    options: RunOptions,
-    suffixes: Mapping[str, str],
-    finish: Finish[MapT],
-    write: Write[MapT],
-) -> None:
+def run_pipe(order: Order, finish: Finish[MapT], write: Write[MapT]) -> None:
     """Turn one photograph into files, or into bytes on standard output.
 
     Raises:
         DptError: It could not be done.
     """
+    spec, options, suffixes, report = order.spec, order.options, order.suffixes, order.report
     check_pipes(options)
     outputs = {kind: options.output / f"stdin{suffixes[kind]}" for kind in options.formats}
     is_piped = options.output == STDOUT
@@ -70,11 +62,11 @@ def run_pipe(
     taken = [path for path in outputs.values() if path.exists()]
     if taken and not (is_piped or options.force):
         raise OutputError(f"{taken[0]} exists; see --force")
-    report = Report(1, options.quiet, options.verbose, options.as_json)
     report.say(f"1 photograph, {spec.title}")
     path = options.inputs[0]
-    rgb = decode_rgb(sys.stdin.buffer.read()) if path == STDIN else read_rgb(path)
     engine = LateEngine(spec, options, report)
+    engine.load_ahead()
+    rgb = decode_rgb(sys.stdin.buffer.read()) if path == STDIN else read_rgb(path)
     prepared = prepare(rgb, spec, options.resolution, options.multiple_of)
     raw = infer(engine, [prepared])[0]
     result = finish(raw, prepared, spec, engine.weights.label)

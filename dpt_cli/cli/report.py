@@ -12,25 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpt_cli.batch import Done, Failed
-from dpt_cli.colorize import finite_range
-from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.plan import Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from dpt_cli.batch import Done, Failed
+    from dpt_cli.maps import DepthMap, LabelMap
+
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1
-
-
-def facts_of(result: DepthMap | LabelMap) -> dict[str, Any]:
-    """Return what a map is, as JSON values with stable keys."""
-    facts = {"network_hw": list(result.network_hw), "precision": result.precision}
-    if isinstance(result, LabelMap):
-        return facts | {"quantity": "labels", "unit": None, "min": None, "max": None}
-    low, high = finite_range(result.values) or (None, None)
-    return facts | {"quantity": result.quantity, "unit": result.unit, "min": low, "max": high}
 
 
 class Report:
@@ -104,14 +95,21 @@ class Report:
             self._tell(job, "skipped", {})
 
     def done(
-        self, outcome: Done[DepthMap] | Done[LabelMap], seconds: float, identity: Mapping[str, str]
+        self,
+        outcome: "Done[DepthMap] | Done[LabelMap]",
+        seconds: float,
+        identity: Mapping[str, str],
     ) -> None:
         """Tell of a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
         result = outcome.result
+        facts: Mapping[str, Any] = {}
         # The range of a large map takes time that the network waits for: only where it is told.
-        facts = {**identity, **facts_of(result), "seconds": seconds} if self._as_json else {}
+        if self._as_json:
+            from dpt_cli.cli.facts import facts_of
+
+            facts = {**identity, **facts_of(result), "seconds": seconds}
         self._tell(outcome.job, "done", facts)
         if self._verbose:
             height, width = result.network_hw
@@ -122,7 +120,7 @@ class Report:
         """Tell that half precision gave no finite numbers."""
         self.say(f"{job.photograph}: {precision} gave NaN or infinity; done again in fp32")
 
-    def failed(self, outcome: Failed) -> None:
+    def failed(self, outcome: "Failed") -> None:
         """Tell of a photograph that failed, quiet or not."""
         self.num_failed += 1
         path = str(outcome.job.photograph)

@@ -1,4 +1,4 @@
-"""What `depth` and `segment` share: plan, load, run, remember, report, exit."""
+"""What `depth` and `segment` share: load, run, remember, report, exit."""
 
 import os
 import time
@@ -11,18 +11,17 @@ import click
 
 from dpt_cli.batch import RGB, Failed, Stages, run
 from dpt_cli.cli.dry_run import tell_plan
+from dpt_cli.cli.facts import facts_of
 from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
-from dpt_cli.cli.pipe import STDOUT, run_pipe
-from dpt_cli.cli.report import Report, counted, facts_of
+from dpt_cli.cli.order import Order
+from dpt_cli.cli.pipe import run_pipe
+from dpt_cli.cli.report import Report
 from dpt_cli.decode import read_rgb
-from dpt_cli.errors import DptError, InputError, OutputError
-from dpt_cli.inputs import STDIN, Found, find_photographs, read_list
+from dpt_cli.errors import DptError, OutputError
 from dpt_cli.manifest import Manifest, Recipe, Stamp, stamp_of
-from dpt_cli.plan import Job, check_folder, plan
+from dpt_cli.plan import Job
 from dpt_cli.predict import MapT, infer, prepare
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import Task
 from dpt_cli.writers import is_temporary
 
 _SOME_FAILED = 3
@@ -30,19 +29,12 @@ _INTERRUPTED = 130
 
 
 def run_task(
-    task: Task,
-    options: RunOptions,
-    suffixes: Mapping[str, str],
-    finish: Finish[MapT],
-    write: Write[MapT],
-    settings: Mapping[str, Any],
+    order: Order, finish: Finish[MapT], write: Write[MapT], settings: Mapping[str, Any]
 ) -> None:
     """Turn photographs into files and end with the run's exit code.
 
     Args:
-        task: Which weights to choose from.
-        options: The command's options.
-        suffixes: What follows a photograph's name, for every format the command knows.
+        order: What to do.
         finish: Raw output to map.
         write: Map, photograph and output paths by format to files.
         settings: The command's own options that decide the bytes of its files.
@@ -50,24 +42,17 @@ def run_task(
     Raises:
         DptError: Nothing could be done, or nothing more.
     """
-    spec = load_registry(options.registry).find(task, options.model)
-    if STDIN in options.inputs or options.output == STDOUT:
-        run_pipe(spec, options, suffixes, finish, write)
+    spec, options, jobs, report = order.spec, order.options, order.jobs, order.report
+    if order.is_piped:
+        run_pipe(order, finish, write)
         return
-    found = _find(options)
-    chosen = {kind: suffixes[kind] for kind in options.formats}
-    jobs = plan(found.photographs, options.output, chosen)
-    check_folder(options.output)
-    report = Report(len(jobs), options.quiet, options.verbose, options.as_json)
-    skipped = f" ({counted(found.num_skipped, 'other file')} skipped)" if found.num_skipped else ""
-    report.say(f"{counted(len(jobs), 'photograph')}{skipped}, {spec.title}")
-
     engine = LateEngine(spec, options, report)
     shared = {
-        "task": task,
+        "task": order.task,
         "target_hw": list(options.resolution or spec.input.target_hw),
         "multiple_of": options.multiple_of,
         "precision": options.precision,
+        "engine": options.engine,
     }
     with Manifest(options.output, read_only=options.dry_run) as manifest:
         if not options.dry_run:
@@ -77,6 +62,8 @@ def run_task(
         if options.dry_run:
             tell_plan(jobs, todo, spec, options, report)
             return
+        if todo:
+            engine.load_ahead()
         stages = Stages(
             decode=memory.decode,
             prepare=lambda rgb: prepare(rgb, spec, options.resolution, options.multiple_of),
@@ -96,20 +83,6 @@ def run_task(
     report.summary(options.output, engine.facts())
     if report.num_failed:
         click.get_current_context().exit(_SOME_FAILED)
-
-
-def _find(options: RunOptions) -> Found:
-    if options.nul and options.from_file is None:
-        raise click.UsageError("-0 tells how the list of --from is separated: give one")
-    listed = read_list(options.from_file, nul=options.nul) if options.from_file else ()
-    given = (*options.inputs, *listed)
-    if not given:
-        raise click.UsageError("no INPUT: name photographs or folders, or a list with --from")
-    found = find_photographs(given, options.output)
-    if not found.photographs:
-        names = ", ".join(str(path) for path in given[:3])
-        raise InputError(f"no images in {names} ({counted(found.num_skipped, 'other file')})")
-    return found
 
 
 def _undone(jobs: Sequence[Job], memory: "_Memory", report: Report, *, force: bool) -> list[Job]:

@@ -50,6 +50,10 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
 
     Example: dpt segment photo.jpg --classes sky,tree
     """
+    from dpt_cli.cli.order import take_order
+
+    order = take_order("segment", RunOptions(**options), SUFFIXES)
+
     from dpt_cli.cli.run import run_task
     from dpt_cli.colorize import colorize_labels, overlay_labels, with_legend
     from dpt_cli.predict import predict_labels
@@ -75,4 +79,4 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
                 write_ade20k_png(path, label_map)
 
     settings = {"opacity": opacity, "classes": classes and sorted(classes)}
-    run_task("segment", RunOptions(**options), SUFFIXES, finish, write, settings)
+    run_task(order, finish, write, settings)

@@ -1,0 +1,77 @@
+"""What a run is asked to do: its photographs, weights and outputs, told before heavy imports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from dpt_cli.cli.options import RunOptions
+from dpt_cli.cli.report import Report, counted
+from dpt_cli.errors import InputError
+from dpt_cli.inputs import STDIN, Found, find_photographs, read_list
+from dpt_cli.plan import Job, check_folder, plan
+from dpt_cli.registry import load_registry
+from dpt_cli.specs import CheckpointSpec, Task
+
+STDOUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run, worked out but not begun.
+
+    Attributes:
+        task: What the weights are for.
+        spec: The weights' row.
+        options: The command's options.
+        suffixes: What follows a photograph's name, for every format the command knows.
+        jobs: The photographs and their outputs; none where they go through pipes.
+        report: What tells of the run.
+    """
+
+    task: Task
+    spec: CheckpointSpec
+    options: RunOptions
+    suffixes: Mapping[str, str]
+    jobs: list[Job]
+    report: Report
+
+    @property
+    def is_piped(self) -> bool:
+        """Whether a photograph comes from standard input or goes to standard output."""
+        return STDIN in self.options.inputs or self.options.output == STDOUT
+
+
+def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> Order:
+    """Find the photographs, plan their outputs, and say how many there are.
+
+    Raises:
+        DptError: Nothing can be done.
+    """
+    spec = load_registry(options.registry).find(task, options.model)
+    if STDIN in options.inputs or options.output == STDOUT:
+        report = Report(1, options.quiet, options.verbose, options.as_json)
+        return Order(task, spec, options, suffixes, [], report)
+    found = _find(options)
+    chosen = {kind: suffixes[kind] for kind in options.formats}
+    jobs = plan(found.photographs, options.output, chosen)
+    check_folder(options.output)
+    report = Report(len(jobs), options.quiet, options.verbose, options.as_json)
+    skipped = f" ({counted(found.num_skipped, 'other file')} skipped)" if found.num_skipped else ""
+    report.say(f"{counted(len(jobs), 'photograph')}{skipped}, {spec.title}")
+    return Order(task, spec, options, suffixes, jobs, report)
+
+
+def _find(options: RunOptions) -> Found:
+    if options.nul and options.from_file is None:
+        raise click.UsageError("-0 tells how the list of --from is separated: give one")
+    listed = read_list(options.from_file, nul=options.nul) if options.from_file else ()
+    given = (*options.inputs, *listed)
+    if not given:
+        raise click.UsageError("no INPUT: name photographs or folders, or a list with --from")
+    found = find_photographs(given, options.output)
+    if not found.photographs:
+        names = ", ".join(str(path) for path in given[:3])
+        raise InputError(f"no images in {names} ({counted(found.num_skipped, 'other file')})")
+    return found
