@@ -1,11 +1,14 @@
 """A model's name to a predictor: find the weights, load the network, make it ready on a device."""
 
+import contextlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from dpt_cli.checkpoint.fetch import Notify, fetch
-from dpt_cli.checkpoint.integrity import sha256_of
+from dpt_cli.checkpoint.integrity import converted_path, sha256_of
+from dpt_cli.engine.choice import resolve_engine
 from dpt_cli.errors import FetchError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.model.config import PATCH_SIZE
@@ -42,30 +45,67 @@ def find_weights(
     Raises:
         FetchError: There is no such file, or no source gave it.
     """
-    if file is not None:
-        if not file.is_file():
-            raise FetchError(f"no weights file {file}")
-        sha256 = sha256_of(file)
-        label = f"{spec.id} from {file.name}, sha256 {sha256}"
-        return Weights(file, sha256, label, "nothing (a file of your own)")
-    found = fetch(spec, offline=offline, notify=notify)
+    try:
+        if file is not None:
+            return _own_weights(spec, file)
+        found = fetch(spec, offline=offline, notify=notify)
+    except FetchError as error:
+        raise FetchError(f"{error}{preview_hint(spec)}") from error
     label = f"{spec.id} from {found.source}, sha256 {found.sha256}"
     return Weights(found.path, found.sha256, label, found.checked)
 
 
+def _own_weights(spec: CheckpointSpec, file: Path) -> Weights:
+    if not file.is_file():
+        raise FetchError(f"no weights file {file}")
+    sha256 = sha256_of(file)
+    label = f"{spec.id} from {file.name}, sha256 {sha256}"
+    return Weights(file, sha256, label, "nothing (a file of your own)")
+
+
+def preview_hint(spec: CheckpointSpec) -> str:
+    """Return a line that names the weights this package carries for a task, if it carries any."""
+    for row in load_registry().of_task(spec.task):
+        if any(source.kind == "bundled" for source in row.sources) and row.name != spec.name:
+            return f"\nNeeds no download: --model {row.name}, a small network for previews."
+    return ""
+
+
 def load_engine(
-    spec: CheckpointSpec, weights: Weights, device: str = "auto", precision: str = "auto"
+    spec: CheckpointSpec,
+    weights: Weights,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
 ) -> "Engine":
     """Load a weights file into its row's network and make it ready on a device.
 
     Raises:
         CheckpointError: The file is damaged or does not fit the row's architecture.
-        DeviceError: This machine has no such device, or too little memory on it.
+        DeviceError: This machine has no such device or engine, or too little memory on it.
     """
+    if resolve_engine(engine, device, precision) == "openvino":
+        return _load_openvino(spec, weights)
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.engine.torch_engine import TorchEngine
 
     return TorchEngine(load_network(weights.path, spec.architecture), device, precision)
+
+
+def _load_openvino(spec: CheckpointSpec, weights: Weights) -> "Engine":
+    from dpt_cli.engine.openvino_engine import OpenVinoEngine
+
+    folder = converted_path(weights.sha256, spec.architecture)
+    if folder.is_dir():
+        # What cannot be read, a damaged cache, is made again.
+        with contextlib.suppress(RuntimeError):
+            return OpenVinoEngine(folder)
+        shutil.rmtree(folder)
+    from dpt_cli.checkpoint.load import load_network
+    from dpt_cli.engine.openvino_export import export
+
+    export(load_network(weights.path, spec.architecture), spec.architecture, folder)
+    return OpenVinoEngine(folder)
 
 
 @overload
@@ -76,6 +116,7 @@ def load(
     weights: Path | str | None = ...,
     device: str = ...,
     precision: str = ...,
+    engine: str = ...,
     resolution: int | tuple[int, int] | None = ...,
     multiple_of: int = ...,
     offline: bool = ...,
@@ -91,6 +132,7 @@ def load(
     weights: Path | str | None = ...,
     device: str = ...,
     precision: str = ...,
+    engine: str = ...,
     resolution: int | tuple[int, int] | None = ...,
     multiple_of: int = ...,
     offline: bool = ...,
@@ -105,6 +147,7 @@ def load(
     weights: Path | str | None = None,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     resolution: int | tuple[int, int] | None = None,
     multiple_of: int = PATCH_SIZE,
     offline: bool = False,
@@ -120,6 +163,8 @@ def load(
         weights: A weights file to use instead of the published one.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `auto` (fp16 on CUDA, fp32 elsewhere), `fp32`, `fp16` or `bf16`.
+        engine: `auto` (OpenVINO where it is installed and the run is on a CPU in fp32, torch
+            elsewhere), `torch` or `openvino`.
         resolution: What the network size aims at [px]: a side, or (height, width).
         multiple_of: 16, or 32 for the authors' network sizes.
         offline: Never touch the network.
@@ -132,11 +177,11 @@ def load(
         RegistryError: No such model.
         FetchError: The weights cannot be had, or are not the right file.
         CheckpointError: The weights do not fit the model.
-        DeviceError: This machine has no such device.
+        DeviceError: This machine has no such device or engine.
     """
     spec = load_registry(Path(registry) if registry else None).find(task, model)
     file = Path(weights) if weights else None
     found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
-    engine = load_engine(spec, found, device, precision)
+    loaded = load_engine(spec, found, device, precision, engine)
     target_hw = (resolution, resolution) if isinstance(resolution, int) else resolution
-    return Predictor(spec, engine, found.label, target_hw, multiple_of)
+    return Predictor(spec, loaded, found.label, target_hw, multiple_of)

@@ -57,6 +57,20 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
 
 
+@pytest.fixture(autouse=True)
+def torch_is_the_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `--engine auto` mean torch, OpenVINO installed or not, where a test is not of it."""
+    if "openvino" not in request.fixturenames:
+        monkeypatch.setattr("dpt_cli.engine.choice.has_openvino", lambda: False)
+        monkeypatch.setenv("DPT_ENGINE", "torch")
+
+
+@pytest.fixture
+def openvino() -> None:
+    """Skip where OpenVINO, which is optional, is not installed."""
+    pytest.importorskip("openvino")
+
+
 @pytest.fixture
 def hub() -> Iterator[LoopbackHub]:
     with LoopbackHub() as running:

@@ -15,6 +15,7 @@ from typing import Any
 
 from huggingface_hub import constants
 
+from dpt_cli import __version__
 from dpt_cli.errors import FetchError
 from dpt_cli.specs import Source
 
@@ -52,6 +53,15 @@ def expected_path(source: Source) -> Path:
     except (OSError, UnicodeDecodeError):
         commit = source.revision
     return repository / "snapshots" / commit / source.file
+
+
+def converted_path(sha256: str, architecture: object) -> Path:
+    """Return the folder of a weights file as another engine's own files; safe to delete.
+
+    Its name tells weights, architecture and version, so that none is ever out of date.
+    """
+    shape = hashlib.sha256(repr(architecture).encode()).hexdigest()
+    return _home() / "converted" / f"{sha256[:16]}-{shape[:8]}-{__version__}"
 
 
 def _home() -> Path:

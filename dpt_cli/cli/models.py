@@ -107,12 +107,13 @@ def pull(names: tuple[str, ...], task: str | None, registry: Path | None) -> Non
 
     Example: dpt models pull depth/large
     """
-    from dpt_cli.checkpoint.fetch import fetch, hush_hub
+    from dpt_cli.api import find_weights
+    from dpt_cli.checkpoint.fetch import hush_hub
 
     hush_hub(progress_bars=True)
     for row in _select(names, task, registry):
         click.echo(f"{row.id}: {row.title}", err=True)
-        weights = fetch(row, notify=lambda line: click.echo(line, err=True))
+        weights = find_weights(row, notify=lambda line: click.echo(line, err=True))
         click.echo(f"sha256 {weights.sha256} (checked against: {weights.checked})", err=True)
         click.echo(weights.path)
 

@@ -27,6 +27,7 @@ class RunOptions:
     multiple_of: int
     device: str
     precision: str
+    engine: str
     batch_size: int
     offline: bool
     registry: Path | None
@@ -134,6 +135,13 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             default="auto",
             show_default=True,
             help="auto: fp16 on CUDA, fp32 elsewhere.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["auto", "torch", "openvino"]),
+            default="auto",
+            show_default=True,
+            help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
         ),
         click.option(
             "--batch-size",

@@ -79,10 +79,32 @@ def test_the_first_message_comes_before_torch(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 2 2 255\n" + bytes(4))
     done = started(tmp_path, "depth", "a.pgm", "--weights", "nowhere.pt")
     assert done.returncode == 4
-    first, error, imported = done.stderr.splitlines()
+    first, error, hint, imported = done.stderr.splitlines()
     assert first == "1 photograph, DPT-Hybrid (MIX 6)"
     assert error == "Error: no weights file nowhere.pt"
+    assert "--model tiny" in hint
     assert "torch" not in imported
+
+
+def test_the_first_message_waits_for_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 2 255\n" + bytes(4))
+    script = """
+import sys
+import click
+heavy = {"numpy", "cv2", "torch", "matplotlib", "huggingface_hub", "rich"}
+echo = click.echo
+def spy(message=None, **keywords):
+    echo(message, **keywords)
+    print("had imported:", *sorted(heavy & set(sys.modules)), file=sys.stderr)
+    sys.exit(0)
+click.echo = spy
+from dpt_cli.cli import main
+main(["depth", "a.pgm"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stderr.splitlines() == ["1 photograph, DPT-Hybrid (MIX 6)", "had imported:"]
 
 
 def test_python_m_is_dpt(tmp_path: Path) -> None:

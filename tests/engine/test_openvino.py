@@ -1,0 +1,119 @@
+"""OpenVINO: torch's numbers, one conversion a checkpoint, no torch after it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dpt_cli
+from dpt_cli.checkpoint.integrity import converted_path
+from dpt_cli.engine.choice import resolve_engine
+from dpt_cli.errors import DeviceError
+from front_door import FrontDoor, picture
+from loopback_hub import sha256_of
+
+pytestmark = pytest.mark.usefixtures("openvino")
+
+# Another order of float32 roundings, some 1e-7 a layer.
+TOLERANCE = 1e-5
+
+
+def load(dpt: FrontDoor, engine: str, **keywords: int) -> dpt_cli.Predictor[dpt_cli.DepthMap]:
+    file = dpt.weights()
+    return dpt_cli.load(
+        "small", weights=file, registry=dpt.registry, device="cpu", engine=engine, **keywords
+    )
+
+
+def converted(dpt: FrontDoor, home: Path) -> list[str]:
+    folder = home / "dpt" / "converted"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_any_size_has_torchs_numbers_from_one_conversion(dpt: FrontDoor, home: Path) -> None:
+    for side_px in (64, 96, 208):
+        torchs = load(dpt, "torch", resolution=side_px)(picture(120, 80)).values
+        values = load(dpt, "openvino", resolution=side_px)(picture(120, 80)).values
+        assert np.linalg.norm(values - torchs) <= TOLERANCE * np.linalg.norm(torchs)
+    assert len(converted(dpt, home)) == 1
+
+
+def test_labels_are_torchs(dpt: FrontDoor) -> None:
+    words = ("segment", dpt.photograph(), "--format", "npy", "--device", "cpu", "-q")
+    dpt(*words, "-o", "torch", "--engine", "torch")
+    dpt(*words, "-o", "openvino", "--engine", "openvino")
+    expected, labels = (np.load(dpt.desk / name / "photo_labels.npy") for name in ("torch", "openvino"))
+    # Classes that agree to float rounding may come out either way.
+    assert (labels == expected).mean() > 0.999
+
+
+def test_the_second_start_imports_neither_torch_nor_timm(dpt: FrontDoor, home: Path) -> None:
+    photograph = dpt.photograph()
+    words = ["depth", str(photograph), "--weights", str(dpt.weights()), "--model", "small"]
+    words += ["--registry", str(dpt.registry), "--engine", "openvino"]
+    script = (
+        "import sys\nfrom dpt_cli.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    print(*sorted({'torch', 'timm', 'cv2'} & set(sys.modules)), file=sys.stderr)"
+    )
+    environment = {**os.environ, "HF_HOME": str(home)}
+    lines = []
+    for out in ("first", "second"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words, "-o", out],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=dpt.desk,
+            env=environment,
+        )
+        lines.append(done.stderr.splitlines()[-1])
+    assert lines == ["cv2 timm torch", "cv2"]
+    one, two = (dpt.desk / out / "photo_depth.png" for out in ("first", "second"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_damaged_or_deleted_conversion_is_made_again(dpt: FrontDoor, home: Path) -> None:
+    expected = load(dpt, "openvino")(picture(64, 64)).values
+    (name,) = converted(dpt, home)
+    (home / "dpt" / "converted" / name / "model.xml").write_text("<net")
+    np.testing.assert_array_equal(load(dpt, "openvino")(picture(64, 64)).values, expected)
+    assert converted(dpt, home) == [name]
+
+
+def test_other_weights_have_a_folder_of_their_own(dpt: FrontDoor) -> None:
+    architecture = load(dpt, "torch").spec.architecture
+    digest = sha256_of(dpt.weights().read_bytes())
+    folder = converted_path(digest, architecture)
+    assert folder != converted_path(digest[::-1], architecture)
+    assert folder != converted_path(digest, "another architecture")
+
+
+def test_the_summary_names_the_engine(dpt: FrontDoor) -> None:
+    result = dpt("depth", dpt.photograph(), "--engine", "openvino")
+    assert "device: cpu (OpenVINO), fp32" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [("cpu", "auto", "openvino"), ("cpu", "bf16", "torch"), ("cuda", "auto", "torch")],
+)
+def test_auto_takes_it_on_a_cpu_in_fp32(device: str, precision: str, expected: str) -> None:
+    assert resolve_engine("auto", device, precision) == expected
+
+
+def test_what_it_cannot_do_is_refused() -> None:
+    with pytest.raises(DeviceError, match="not on cuda"):
+        resolve_engine("openvino", "cuda", "auto")
+    with pytest.raises(DeviceError, match="bf16"):
+        resolve_engine("openvino", "cpu", "bf16")
+
+
+def test_without_it_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpt_cli.engine.choice.has_openvino", lambda: False)
+    assert resolve_engine("auto", "cpu", "fp32") == "torch"
+    with pytest.raises(DeviceError, match=r"pip install 'dpt-vision\[openvino\]'"):
+        resolve_engine("openvino", "cpu", "fp32")
