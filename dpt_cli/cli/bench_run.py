@@ -194,7 +194,7 @@ def _report(
         from dpt_cli.cli.bench_table import print_report
 
         print_report(rows, machine, peaks, advice)
-    if options.csv is not None:
+    if options.csv is not None and rows:
         from dpt_cli.writers import write_csv
 
         write_csv(options.csv, [_flat(row) for row in rows])

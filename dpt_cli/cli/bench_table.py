@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from dpt_cli.cli.report import counted
@@ -13,7 +13,15 @@ from dpt_cli.measure.peaks import Peaks
 from dpt_cli.measure.rows import RANDOM, Row
 
 _PLAIN_WIDTH = 200
+# What every column together takes, with long names and figures.
+_WIDE = 100
 _NONE = "–"
+_OWN = "fp32 at the weights' own resolution"
+_MEANING = {
+    "inverse_depth": f"drift: AbsRel of depth after the best scale and shift, against {_OWN}",
+    "depth": f"drift: AbsRel of depth, against {_OWN}",
+    "labels": f"agreement: the share of pixels that have the class they have in {_OWN}",
+}
 
 
 def print_report(
@@ -23,36 +31,50 @@ def print_report(
     # A pipe has no width: lines are not to be folded for it.
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
     if rows:
-        console.print(_table(rows))
+        console.print(_table(rows, console.width))
         click.echo()
     for line in [*_lines(rows, machine, peaks), advice]:
         click.echo(line)
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    has_gpu = any(row.memory.gpu_peak is not None for row in rows)
-    columns = ["MODEL", "SIZE", "BATCH", "PRECISION", "MEDIAN", "5–95 %", "PICTURES/S", "MEMORY"]
-    columns += [*(["GPU MEMORY"] if has_gpu else []), "GFLOP", "OF PEAK", "DRIFT"]
+def _table(rows: Sequence[Row], width: int) -> Table:
+    """Return the table; what all rows have in common makes way where a terminal is narrow."""
+    columns = _columns(rows)
+    for name in ("MODEL", "BATCH", "PRECISION"):
+        if width < _WIDE and len(set(columns[name])) == 1:
+            del columns[name]
     table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("MODEL", "PRECISION") else "right")
-    for row in rows:
-        height, width = row.setting.network_hw
-        gpu = [_size(row.memory.gpu_peak)] if has_gpu else []
-        operations = _digits(row.operations.total / 1e9) if row.operations else _NONE
-        table.add_row(
-            row.setting.spec.name,
-            f"{width}×{height}",
-            str(row.setting.batch_size),
-            row.setting.precision,
-            *_times(row),
-            _memory(row),
-            *gpu,
-            operations,
-            _NONE if row.share_of_peak is None else f"{100 * row.share_of_peak:.0f} %",
-            _drift(row),
-        )
+    for name in columns:
+        justify: JustifyMethod = "left" if name in ("MODEL", "PRECISION") else "right"
+        # No digit is to be lost.
+        table.add_column(name, justify=justify, overflow="fold")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
     return table
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, list[str]]:
+    settings = [row.setting for row in rows]
+    sizes_hw = [setting.network_hw for setting in settings]
+    medians, spreads, rates = zip(*map(_times, rows), strict=True)
+    columns = {
+        "MODEL": [setting.spec.name for setting in settings],
+        "SIZE": [f"{width}×{height}" for height, width in sizes_hw],
+        "BATCH": [str(setting.batch_size) for setting in settings],
+        "PRECISION": [setting.precision for setting in settings],
+        "MEDIAN": medians,
+        "5–95 %": spreads,
+        "PER S": rates,
+        "MEMORY": [_size(row.memory.host_peak) for row in rows],
+        "ADDED": [_size(row.memory.host_growth) for row in rows],
+        "ON GPU": [_size(row.memory.gpu_peak) for row in rows],
+        "GFLOP": [_digits(row.operations.total / 1e9) if row.operations else _NONE for row in rows],
+        "PEAK": [_NONE if (it := row.share_of_peak) is None else f"{it:.0%}" for row in rows],
+        "AGREES" if settings[0].spec.task == "segment" else "DRIFT": [_drift(row) for row in rows],
+    }
+    if set(columns["ON GPU"]) == {_NONE}:
+        del columns["ON GPU"]
+    return {name: list(cells) for name, cells in columns.items()}
 
 
 def _times(row: Row) -> tuple[str, str, str]:
@@ -68,17 +90,12 @@ def _times(row: Row) -> tuple[str, str, str]:
     )
 
 
-def _memory(row: Row) -> str:
-    peak, growth = row.memory.host_peak, row.memory.host_growth
-    return f"{_size(peak)} (+{_size(growth)})" if growth is not None else _size(peak)
-
-
 def _drift(row: Row) -> str:
     if row.drift is None:
         return _NONE
     if row.setting.spec.task == "segment":
-        return f"{100 * (1 - row.drift):.2f} % agree"
-    return f"AbsRel {row.drift:.4f}"
+        return f"{100 * (1 - row.drift):.2f} %"
+    return f"{row.drift:.4f}"
 
 
 def _lines(rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks]) -> list[str]:
@@ -88,11 +105,13 @@ def _lines(rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks]) ->
         f"real ones, and there is no drift; 'dpt models pull {name}' brings them"
         for name in dict.fromkeys(r.setting.spec.id for r in rows if r.weights == RANDOM)
     ]
+    lines += dict.fromkeys(
+        _MEANING[row.setting.spec.output.quantity] for row in rows if row.drift is not None
+    )
     where = f"{machine.gpu}, " if machine.gpu else ""
     lines.append(
         f"machine: {where}{machine.cpu}, {counted(machine.num_cores, 'core')}, "
-        f"{counted(machine.num_threads, 'thread')}, "
-        f"torch {machine.torch}"
+        f"{counted(machine.num_threads, 'thread')}, torch {machine.torch}"
     )
     lines += [
         f"peak in {precision}: matrix product {peak.matrix / 1e9:,.0f} GFLOP/s, convolution "

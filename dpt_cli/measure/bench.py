@@ -50,6 +50,7 @@ class Bench:
             notify: Takes one line for the user.
         """
         self.rows: list[Row] = []
+        self._num_settings = 0
         self._load, self._device, self._peaks = load, device, peaks
         self._photographs, self._num_runs, self._notify = photographs, num_runs, notify
 
@@ -61,6 +62,7 @@ class Bench:
         Raises:
             DptError: The weights cannot be loaded, or the device is not there.
         """
+        self._num_settings = len(self.rows) + len(settings)
         for spec in dict.fromkeys(setting.spec for setting in settings):
             chosen = [setting for setting in settings if setting.spec == spec]
             reason = objection_to_weights(spec.num_parameters, self._device)
@@ -91,7 +93,7 @@ class Bench:
         row = Row(setting, self._device, network.model.weights, operations=operations)
         least_s = self._peaks[setting.precision].least_seconds(operations) * setting.batch_size
         long = f", at least {least_s / 60:.0f} min a call" if least_s > _LONG_S else ""
-        self._notify(f"{setting}{long}")
+        self._notify(f"{len(self.rows) + 1} of {self._num_settings}: {setting}{long}")
         try:
             reason = network.objection(setting.precision, setting.network_hw, setting.batch_size)
             if reason is None:

@@ -80,6 +80,7 @@ def _best_rate(
 
 def _seconds(operation: Callable[[], Tensor]) -> float:
     started = time.perf_counter()
+    result = operation()
     # One number read back: the device has then finished.
-    operation().view(-1)[0].item()
+    result[(0,) * result.ndim].item()
     return time.perf_counter() - started

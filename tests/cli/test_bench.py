@@ -266,14 +266,24 @@ def test_the_table_has_a_line_a_setting_and_ends_in_advice(bench: Bench) -> None
     assert header.split()[-1] == "DRIFT"
     assert first.split()[:4] == ["small", "64×64", "1", "fp32"]
     assert second.split()[:4] == ["small", "96×96", "1", "fp32"]
-    assert second.endswith("AbsRel 0.0000")
+    assert second.endswith(" 0.0000")
+    assert "drift: AbsRel of depth after the best scale and shift, against fp32" in result.stdout
     assert blank == ""
     assert advice.startswith("For speed ")
     assert "machine: " in result.stdout
     assert "peak in fp32: matrix product 1 GFLOP/s, convolution 1 GFLOP/s" in result.stdout
     # What it is doing is told beside it.
-    assert "small 96×96, batch 1, fp32" in result.stderr
+    assert "\n2 of 2: small 96×96, batch 1, fp32\n" in result.stderr
     assert "small 96×96, batch 1, fp32" not in result.stdout
+
+
+def test_what_rows_have_in_common_makes_way_where_a_terminal_is_narrow(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpt_cli.cli.bench_table._PLAIN_WIDTH", 80)
+    lines = bench("--no-drift", "--batch-size", "1,2", "--resolution", "32").stdout.splitlines()
+    assert lines[0].split()[:3] == ["SIZE", "BATCH", "MEDIAN"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["32×32", "1"], ["32×32", "2"]]
 
 
 def test_one_setting_gets_little_advice(bench: Bench) -> None:
@@ -326,10 +336,13 @@ def test_the_table_tells_the_agreement_of_a_segmentation(bench: Bench) -> None:
     weights = bench.dpt.weights("s.pt", files("segment")["authors.pt"])
     photograph = bench.dpt.photograph("a.png", 120, 80)
     chosen = ("--task", "segment", "--weights", weights, "--images", photograph)
-    small, own = bench(*chosen, "--resolution", "64,96").stdout.splitlines()[1:3]
-    assert own.endswith("100.00 % agree")
-    assert small.endswith("% agree")
-    assert not small.endswith("100.00 % agree")
+    header, small, own, *rest = bench(*chosen, "--resolution", "64,96").stdout.splitlines()
+    assert header.endswith("AGREES")
+    assert own.endswith(" 100.00 %")
+    assert 0 < float(small.split()[-2]) < 100
+    assert any(
+        line.startswith("agreement: the share of pixels that have the class") for line in rest
+    )
 
 
 def test_the_drift_of_relative_depth_by_hand(bench: Bench) -> None:
@@ -428,6 +441,15 @@ def test_weights_on_this_disk_are_used_and_the_hub_is_not_asked(bench: Bench) ->
     assert bench.dpt.hub.requests == []
 
 
+def test_weights_that_are_damaged_are_not_downloaded_again(bench: Bench) -> None:
+    bench.dpt("models", "pull", "depth/small")
+    place = Path(bench.dpt("models", "path", "depth/small").stdout.strip()).resolve()
+    place.write_bytes(place.read_bytes()[:-1])
+    bench.dpt.hub.requests.clear()
+    assert "wrong content" in bench(code=4).stderr
+    assert bench.dpt.hub.requests == []
+
+
 def test_only_a_model_without_weights_has_none(bench: Bench) -> None:
     bench.dpt("models", "pull", "depth/small")
     document = bench.json("--model", "small,metric", "--resolution", "64")
@@ -508,6 +530,7 @@ def test_interrupted_before_the_first_row(bench: Bench, monkeypatch: pytest.Monk
     assert bench.json("-o", "plot.png", "--csv", "rows.csv", code=130)["rows"] == []
     assert "Nothing was measured." in bench("-o", "plot.png", code=130).stdout
     assert not Path("plot.png").exists()
+    assert not Path("rows.csv").exists()
 
 
 def test_what_will_not_fit_is_skipped_and_never_tried(
@@ -577,7 +600,7 @@ def test_out_of_memory_ends_a_row_and_not_the_run(
 
 
 def test_csv_holds_what_json_holds(bench: Bench) -> None:
-    arguments = ("--resolution", "64,96", "--csv", "out/rows.csv")
+    arguments = ("--resolution", "64x32,96", "--csv", "out/rows.csv")
     result = bench(*bench.weights, *arguments, "--json")
     assert "wrote out/rows.csv" in result.stderr
     with Path("out/rows.csv").open(encoding="utf-8", newline="") as file:
