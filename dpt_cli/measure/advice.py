@@ -39,9 +39,10 @@ def _compare(measured: Sequence[Row]) -> str:
         return f"{speed}, and no other size has more pixels."
     pixels = num_pixels / fastest.setting.num_pixels
     slowdown = fastest.pictures_per_second / finest.pictures_per_second
+    time = "a time no different" if finest in equal else f"{slowdown:.1f} times the time"
     detail = (
-        f"for detail {_name(finest, measured)}: {pixels:.1f} times the pixels at "
-        f"{slowdown:.1f} times the time{_drift(finest)}"
+        f"for detail {_name(finest, measured)}: {pixels:.1f} times the pixels at {time}"
+        f"{_drift(finest)}"
     )
     return f"{speed}; {detail}."
 
