@@ -1,7 +1,7 @@
 """What the operating system tells of memory, and what this machine can do at best."""
 
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,20 +85,16 @@ def test_peaks_are_positive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_machine_is_not_given_a_large_product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peaks, "_SECONDS_MEASURED", 0.0)
+    # A machine that takes 0.01 s for a unit: the size of 2 takes long enough.
+    monkeypatch.setattr(peaks, "_seconds", lambda operation: 0.01 * operation().numel())
     sizes = []
 
-    def probe(size: int) -> tuple[object, int]:
+    def probe(size: int) -> tuple[Callable[[], torch.Tensor], int]:
         sizes.append(size)
+        return lambda: torch.ones(size), size**2
 
-        def run() -> torch.Tensor:
-            time.sleep(0.01 * size)
-            return torch.ones(1)
-
-        return run, size
-
-    rate = peaks._best_rate(probe, (1, 2, 3, 4))  # type: ignore[arg-type]
+    assert peaks._best_rate(probe, (1, 2, 3, 4)) == 2**2 / 0.02
     assert sizes == [1, 2]
-    assert 0 < rate <= 100
 
 
 def test_the_least_time_adds_both_kinds() -> None:
