@@ -5,13 +5,14 @@ Same map, same bytes. Must not colour, resize or rescale beyond what a format it
 """
 
 import contextlib
+import csv
 import os
 import re
 import secrets
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,19 @@ def write_ade20k_png(path: Path, label_map: LabelMap) -> None:
     """
     text = describe(label_map) | {"dpt:pixel": "ADE20K class, 1 to 150; 0 is other"}
     write_palette_png(path, label_map.labels + np.uint8(1), ((0, 0, 0), *COLORS), text)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of the same keys as CSV, UTF-8, a header first; None is an empty cell.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = StringIO(newline="")
+    table = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    _replace(path, [text.getvalue().encode("utf-8")])
 
 
 def _png(image: _Image, color_type: int, extra: list[bytes], text: Text | None) -> Iterator[bytes]:

@@ -45,15 +45,31 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "colorize": ({"numpy", "cv2", "matplotlib"}, {"maps", "ade20k", "colormaps", "errors"}),
     "writers": ({"numpy"}, {"maps", "colorize", "ade20k", "errors"}),
     "batch": ({"numpy"}, {"errors", "plan", "predict", "engine"}),
-    "measure": ({"torch"}, {"model"}),
+    "measure": (set(), set()),
+    "measure.rows": ({"numpy"}, {"preprocess", "specs"}),
+    "measure.estimate": ({"torch"}, {"model", "measure.rows"}),
+    "measure.peaks": ({"torch"}, {"measure.rows"}),
+    "measure.machine": ({"torch"}, set()),
+    "measure.forecast": (set(), {"measure.estimate", "measure.machine", "measure.rows"}),
+    "measure.drift": ({"numpy"}, {"maps"}),
+    "measure.loaded": (
+        {"numpy"},
+        {"measure", "engine", "predict", "maps", "specs", "model.config", "errors"},
+    ),
+    "measure.bench": (set(), {"measure", "specs", "errors"}),
+    "measure.advice": (set(), {"measure.rows"}),
     "api": (
         set(),
         {"registry", "specs", "maps", "predict", "engine", "checkpoint", "model", "errors"},
     ),
+    "cli.bench_plot": ({"numpy", "matplotlib"}, {"measure.machine", "measure.rows"}),
     "cli": ({"click", "rich", "numpy"}, {""}),
     "": (set(), {""}),
 }
-_WRITING_ROOMS = ("inputs", "decode", "registry", "checkpoint", "writers", "manifest", "cli")
+_WRITING_ROOMS = (
+    *("inputs", "decode", "registry", "checkpoint", "writers", "manifest", "cli"),
+    "measure.machine",  # what the operating system tells, it tells in files
+)
 _WRITING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
 
 

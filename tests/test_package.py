@@ -56,6 +56,10 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"dpt_cli/weights.toml", "dpt_cli/py.typed", "dpt_cli/cli/__init__.py"} <= set(names)
+    photographs = {name for name in names if name.startswith("dpt_cli/bundled/photographs/")}
+    assert {Path(name).name for name in photographs} == {
+        "README.md", "astronaut.jpg", "coffee.jpg", "rocket.jpg",
+    }  # fmt: skip
     information = f"dpt_vision-{dpt_cli.__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"dpt_cli", information}
 

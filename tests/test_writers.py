@@ -1,5 +1,6 @@
 """Writing files: read back by other programs, whole or not at all, the same bytes each time."""
 
+import csv
 import errno
 import os
 import struct
@@ -22,6 +23,7 @@ from dpt_cli.writers import (
     describe,
     is_temporary,
     write_ade20k_png,
+    write_csv,
     write_depth_png16,
     write_npy,
     write_palette_png,
@@ -54,6 +56,7 @@ WRITE: dict[str, Callable[[Path], None]] = {
     "pfm": lambda path: write_pfm(path, VALUES),
     "depth png16": lambda path: write_depth_png16(path, depth_map()),
     "ade20k png": lambda path: write_ade20k_png(path, label_map()),
+    "csv": lambda path: write_csv(path, [{"a": 1, "b": None}]),
 }
 ALL = pytest.mark.parametrize("write", WRITE.values(), ids=WRITE.keys())
 
@@ -249,6 +252,22 @@ def test_a_map_is_described(result: DepthMap | LabelMap, facts: dict[str, str]) 
 
 def test_a_map_without_finite_values_has_no_range() -> None:
     assert "dpt:min" not in describe(depth_map([[NAN]]))
+
+
+def test_csv_is_read_back(tmp_path: Path) -> None:
+    rows = [
+        {"name": 'a, "b"\nc', "number": 0.1, "none": None},
+        {"name": "é", "number": 2, "none": 3},
+    ]
+    write_csv(tmp_path / "a.csv", rows)
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert read == [
+        {"name": 'a, "b"\nc', "number": "0.1", "none": ""},
+        {"name": "é", "number": "2", "none": "3"},
+    ]
+    write_csv(tmp_path / "b.csv", [])
+    assert (tmp_path / "b.csv").read_text().strip() == ""
 
 
 @pytest.mark.parametrize(

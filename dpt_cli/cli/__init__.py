@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dpt_cli import __version__
+from dpt_cli.cli.bench import bench
 from dpt_cli.cli.config import config
 from dpt_cli.cli.depth import depth
 from dpt_cli.cli.models import models
@@ -59,12 +60,14 @@ def dpt() -> None:
     \b
     dpt depth photo.jpg              a colour depth map in ./dpt-out
     dpt segment photos/ -o out/      ADE20K classes painted over every photograph
+    dpt bench                        how fast this machine is, and what resolution costs
     dpt models list                  the weights, their licence, what their numbers mean
     """  # noqa: D301  # click wants the character, not the escape
 
 
 dpt.add_command(depth)
 dpt.add_command(segment)
+dpt.add_command(bench)
 dpt.add_command(models)
 dpt.add_command(config)
 

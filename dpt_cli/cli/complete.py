@@ -35,11 +35,16 @@ def complete_devices(
 
 
 def complete_models(
-    ctx: click.Context, _param: click.Parameter, incomplete: str
+    ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer the names of the weights of the command's own task, with their titles."""
-    rows = [row for row in _rows(ctx) if row.task == ctx.command.name]
-    return _starting([(row.name, row.title) for row in rows], incomplete)
+    """Offer the names of the weights of the command's task, with their titles.
+
+    Where several may be named, the word after the last comma is completed.
+    """
+    task = ctx.params.get("task", ctx.command.name)
+    rows = [row for row in _rows(ctx) if row.task == task]
+    done, comma, _ = incomplete.rpartition(",") if param.multiple else ("", "", "")
+    return _starting([(done + comma + row.name, row.title) for row in rows], incomplete)
 
 
 def complete_weights(

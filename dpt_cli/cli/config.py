@@ -81,20 +81,23 @@ def _rows(
 ) -> list[dict[str, Any]]:
     # Parsed as it would be run, under a parent of its own: what it remembers stays there.
     parent = click.Context(root, info_name="dpt")
-    ctx = command.make_context(command.name, [*flags, "INPUT"], parent=parent)
+    takes_inputs = any(isinstance(parameter, click.Argument) for parameter in command.params)
+    words = [*flags, *(["INPUT"] if takes_inputs else [])]
+    ctx = command.make_context(command.name, words, parent=parent)
     rows = []
     for key, option in keyed_options(command).items():
         value = _value(ctx, option)
-        if key == "model" and value is None:
-            value = _default_model(command, ctx.params["registry"])
+        if key == "model" and not value:
+            task = str(ctx.params.get("task", command.name))
+            value = _default_model(task, ctx.params["registry"])
         place = origin(ctx, option)
         rows.append({"command": command.name, "option": key, "value": value, "from": place})
     return rows
 
 
-def _default_model(command: SettingsCommand, registry: Path | None) -> str | None:
+def _default_model(name: str, registry: Path | None) -> str | None:
     for task in TASKS:
-        if task == command.name:
+        if task == name:
             return load_registry(registry).find(task).name
     return None
 
@@ -108,9 +111,12 @@ def _value(ctx: click.Context, option: click.Option) -> Any:
         value = option.is_flag and bool(option.type_cast_value(ctx, beforehand))
     if isinstance(value, Path):
         return str(value)
+    if value == ():
+        return None
     if isinstance(value, tuple):
-        # A size is shown as it was written.
-        return list(value) if all(isinstance(word, str) for word in value) else beforehand
+        # Sizes and numbers are shown as they were written.
+        is_words = all(isinstance(word, str) for word in value)
+        return list(value) if is_words else beforehand or option.default
     return value
 
 

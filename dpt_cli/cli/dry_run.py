@@ -14,8 +14,6 @@ from dpt_cli.specs import CheckpointSpec
 _NUM_SAMPLES = 8
 # Of the process beside the weights: torch, OpenCV, the photographs on their way.
 _BASE_BYTES = 0.6e9
-# Peak activations a network pixel, seen on DPT-Hybrid and DPT-Large.
-_BYTES_PER_NETWORK_PIXEL = 3000
 
 
 def tell_plan(
@@ -61,14 +59,14 @@ def _tell_estimates(
     report: Report,
 ) -> None:
     from dpt_cli.engine.torch_engine import resolve_device
-    from dpt_cli.measure.estimate import output_bytes, seconds_each
+    from dpt_cli.measure.estimate import ACTIVATION_BYTES_PER_PIXEL, output_bytes, seconds_each
 
     target_hw = options.resolution or spec.input.target_hw
     networks_hw = [network_size(size, target_hw, options.multiple_of) for size in sizes_hw]
     num_pixels = sum(height * width for height, width in sizes_hw) / len(sizes_hw)
     disk = num_photographs * output_bytes(spec.task, options.formats, num_pixels)
     largest = max(height * width for height, width in networks_hw) * options.batch_size
-    memory = 4 * spec.num_parameters + _BASE_BYTES + _BYTES_PER_NETWORK_PIXEL * largest
+    memory = 4 * spec.num_parameters + _BASE_BYTES + ACTIVATION_BYTES_PER_PIXEL * largest
     device = str(resolve_device(options.device))
     seconds = num_photographs * seconds_each(spec.architecture, networks_hw, device)
     report.say(

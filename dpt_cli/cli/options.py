@@ -11,6 +11,9 @@ from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
+ENGINES = ("torch",)
+"""What can run a network: one file each in `engine/`. The first is the default."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -73,7 +73,9 @@ class SettingsCommand(click.Command):
             option = keyed_options(self).get("model")
             if option is None or not _was_set(ctx, option):
                 raise
-            if repr(ctx.params.get(option.name)) not in str(error):
+            value = ctx.params.get(option.name)
+            names = value if isinstance(value, tuple) else (value,)
+            if not any(repr(name) in str(error) for name in names):
                 raise
             raise RegistryError(f"{error} (--model is set by {origin(ctx, option)})") from error
 
@@ -120,7 +122,11 @@ def origin(ctx: click.Context, option: click.Option) -> str:
 def _problems(root: click.Command, files: list[SettingsFile]) -> list[str]:
     commands = {command: keyed_options(command) for command in commands_with_settings(root)}
     tables = {str(command.name): keyed for command, keyed in commands.items() if command.has_table}
-    shared = {key: option for keyed in commands.values() for key, option in keyed.items()}
+    # What several commands share has the type of the first: `bench` takes lists where others do
+    # not, and a list at the top would stop those.
+    shared: dict[str, click.Option] = {}
+    for keyed in commands.values():
+        shared = {**keyed, **shared}
     return problems_in(files, tables, shared)
 
 

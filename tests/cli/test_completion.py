@@ -49,7 +49,10 @@ OFFERS = {
     "dpt depth --device ": ["auto", "cpu", "cuda", "mps"],
     "dpt models pull segment/": ["segment/hybrid", "segment/large"],
     "dpt models path --task segment s": ["segment/hybrid", "segment/large"],
-    "dpt config ": ["depth", "segment"],
+    "dpt bench --model large,hyb": ["large,hybrid", "large,hybrid-kitti", "large,hybrid-nyu"],
+    "dpt bench --task segment --resolution 384 to 512 --model ": ["hybrid", "large"],
+    "dpt bench --precision fp32,b": ["fp32,bf16"],
+    "dpt config ": ["depth", "segment", "bench"],
 }
 
 

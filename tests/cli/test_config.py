@@ -56,6 +56,9 @@ def test_defaults(desk: Path) -> None:
     assert values["depth", "debug"][0] is False
     assert values["depth", "resolution"][0] is None
     assert values["segment", "opacity"][0] == 0.5
+    assert values["bench", "model"][0] == "hybrid"
+    assert values["bench", "batch-size"][0] == "1"
+    assert values["bench", "images"][0] is None
 
 
 def test_values_and_places(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ def started(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
         (("--version",), "dpt "),
         (("depth", "--help"), "--colormap"),
         (("segment", "--help"), "--classes"),
+        (("bench", "--help"), "--resolution"),
         (("models", "list"), "hybrid-kitti"),
         (("models", "list", "--json"), '"cached": false'),
     ],

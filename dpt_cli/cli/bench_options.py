@@ -1,0 +1,155 @@
+"""The options of `dpt bench`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dpt_cli.cli.bench_values import Counts, Resolutions, Sizes
+from dpt_cli.cli.complete import complete_devices, complete_models
+from dpt_cli.cli.options import ENGINES, debug_option, registry_option
+from dpt_cli.cli.values import NameList, check_device
+from dpt_cli.specs import TASKS, Task
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What `dpt bench` was asked; see the help of each option."""
+
+    task: Task
+    models: tuple[str, ...]
+    resolution: Sizes | None
+    batch_size: tuple[int, ...]
+    precision: tuple[str, ...]
+    engine: str
+    device: str
+    runs: int | None
+    images: tuple[Path, ...]
+    no_drift: bool
+    weights: Path | None
+    offline: bool
+    registry: Path | None
+    as_json: bool
+    csv: Path | None
+    plot: Path | None
+
+
+def _split(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    names = (name.strip() for value in values for name in value.split(","))
+    return tuple(dict.fromkeys(names))
+
+
+def _check_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix.lower() != ".png":
+        raise click.BadParameter(f"{value}: a plot is a PNG: name it PLOT.png", ctx, param)
+    return value
+
+
+def bench_options(function: F) -> F:
+    """Add every option of `dpt bench`."""
+    options = [
+        click.option(
+            "--task",
+            type=click.Choice(TASKS),
+            default="depth",
+            show_default=True,
+            help="What to measure.",
+        ),
+        click.option(
+            "--model",
+            "models",
+            multiple=True,
+            metavar="NAMES",
+            callback=_split,
+            shell_complete=complete_models,
+            help="Weights by name, several with commas or by repeating.  [default: the task's own]",
+        ),
+        click.option(
+            "--resolution",
+            type=Resolutions(),
+            metavar="N|WxH|N to M",
+            help="Sizes the network aims at: 384, 1216x352, 384,512 or 384 to 1024 [step 128]."
+            "  [default: the weights' own]",
+        ),
+        click.option(
+            "--batch-size",
+            type=Counts(),
+            default="1",
+            show_default=True,
+            metavar="LIST",
+            help="Images a call, as 1,4,16.",
+        ),
+        click.option(
+            "--precision",
+            type=NameList("precision", _PRECISIONS),
+            default="auto",
+            show_default=True,
+            metavar="LIST",
+            help="Comma-separated: auto (fp16 on CUDA, fp32 elsewhere), fp32, fp16, bf16.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(ENGINES),
+            default=ENGINES[0],
+            show_default=True,
+            help="What runs the network.",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            callback=check_device,
+            shell_complete=complete_devices,
+            metavar="auto|cpu|cuda|cuda:N|mps",
+            help="Where the network runs.",
+        ),
+        click.option(
+            "--runs",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Timed runs after the warm-up.  [default: at least 3, at most 20, for about 10 s]",
+        ),
+        click.option(
+            "--images",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="PATH",
+            help="Photographs or folders for drift; may be repeated.  [default: our own three]",
+        ),
+        click.option("--no-drift", is_flag=True, help="Measure speed and memory alone."),
+        click.option(
+            "--weights",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="A local checkpoint of the one model that is measured.",
+        ),
+        click.option("--offline", is_flag=True, help="Never touch the network; bench never does."),
+        registry_option,
+        click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),
+        click.option(
+            "--csv",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Write the rows to a file as well.",
+        ),
+        click.option(
+            "-o",
+            "--plot",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="PLOT.png",
+            callback=_check_plot,
+            help="Draw time and memory against megapixels.",
+        ),
+        debug_option,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function

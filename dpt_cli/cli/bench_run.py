@@ -1,0 +1,219 @@
+"""The course of `dpt bench`: weights, photographs, settings; then the report and its files."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+import dpt_cli
+from dpt_cli.api import Weights, find_weights
+from dpt_cli.checkpoint.fetch import locate
+from dpt_cli.cli.bench_options import BenchOptions
+from dpt_cli.decode import read_rgb
+from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
+from dpt_cli.errors import DptError, InputError
+from dpt_cli.inputs import Photograph, find_photographs
+from dpt_cli.measure.advice import advise
+from dpt_cli.measure.bench import Bench
+from dpt_cli.measure.loaded import RGB, Model
+from dpt_cli.measure.machine import Machine, describe_machine
+from dpt_cli.measure.peaks import Peaks, measure_peaks
+from dpt_cli.measure.rows import RANDOM, Row, Setting
+from dpt_cli.specs import CheckpointSpec
+
+_SCHEMA = 1
+_SOME_FAILED = 3
+_INTERRUPTED = 130
+_OUR_PHOTOGRAPHS = Path(dpt_cli.__file__).parent / "bundled" / "photographs"
+
+
+def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
+    """Measure, report, and end with the run's exit code.
+
+    Args:
+        options: The command's options.
+        specs: The rows of the models to measure.
+
+    Raises:
+        DptError: Nothing could be measured, or nothing more.
+    """
+    weights = _weights(options, specs)
+    photographs, num_bad = _photographs(options) if any(weights.values()) else ({}, 0)
+    device = str(resolve_device(options.device))
+    settings = _settings(options, specs, device)
+    machine, peaks = describe_machine(device), dict[str, Peaks]()
+    bench = Bench(
+        load=lambda spec: _ENGINES[options.engine](spec, weights[spec.id], device),
+        device=device,
+        photographs=list(photographs.values()),
+        peaks=peaks,
+        num_runs=options.runs,
+        notify=_say,
+    )
+    interrupted, error = False, None
+    try:
+        for precision in dict.fromkeys(setting.precision for setting in settings):
+            _say(f"this machine's own peak in {precision}")
+            peaks[precision] = measure_peaks(device, precision)
+        bench.run(settings)
+    except KeyboardInterrupt:
+        interrupted = True
+    except DptError as stopped:
+        if not bench.rows:
+            raise
+        error = stopped
+    _report(options, bench.rows, machine, peaks, list(photographs), interrupted=interrupted)
+    if interrupted:
+        num_measured = sum(row.is_measured for row in bench.rows)
+        _say(f"Interrupted: {num_measured} of {len(settings)} measured.")
+        click.get_current_context().exit(_INTERRUPTED)
+    if error is None and not any(row.is_measured for row in bench.rows):
+        error = DptError(f"nothing could be measured: {bench.rows[0].note}")
+    if error is not None:
+        raise error
+    if num_bad or any(row.status == "failed" for row in bench.rows):
+        click.get_current_context().exit(_SOME_FAILED)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _weights(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> dict[str, Weights | None]:
+    """Return the checked weights by row, None where none are on this disk."""
+    found: dict[str, Weights | None] = {}
+    for spec in specs:
+        if options.weights is None and locate(spec) is None:
+            _say(
+                f"{spec.id}: no weights on this disk, and none are downloaded: random ones are "
+                "timed, and there is no drift"
+            )
+            found[spec.id] = None
+        else:
+            found[spec.id] = find_weights(spec, options.weights, offline=True, notify=_say)
+    return found
+
+
+def _photographs(options: BenchOptions) -> tuple[dict[str, RGB], int]:
+    """Return what drift is measured on, by path, and how many could not be read.
+
+    Raises:
+        InputError: There are none.
+    """
+    if options.no_drift:
+        return {}, 0
+    given = find_photographs(options.images or (_OUR_PHOTOGRAPHS,)).photographs
+    read = {photograph: _read(photograph) for photograph in given}
+    usable = {
+        str(photograph.path if options.images else photograph.relative): rgb
+        for photograph, rgb in read.items()
+        if rgb is not None
+    }
+    if not usable:
+        names = ", ".join(map(str, options.images[:3]))
+        raise InputError(f"no photograph to measure drift on in {names}")
+    return usable, len(read) - len(usable)
+
+
+def _read(photograph: Photograph) -> RGB | None:
+    try:
+        return read_rgb(photograph.path)
+    except InputError as error:
+        _say(f"Failed: {error}")
+        return None
+
+
+def _settings(options: BenchOptions, specs: Sequence[CheckpointSpec], device: str) -> list[Setting]:
+    """Return what to measure, each network size once, from small to large."""
+    resolved = [resolve_precision(name, resolve_device(device)) for name in options.precision]
+    settings: dict[tuple[object, ...], Setting] = {}
+    for spec in specs:
+        sizes = options.resolution or (spec.input.target_hw,)
+        # The weights' own size before another that is rounded to the same.
+        by_size = sorted(sizes, key=lambda size_hw: size_hw != spec.input.target_hw)
+        every = [
+            Setting(spec, size_hw, batch_size, precision)
+            for precision in dict.fromkeys(resolved)
+            for size_hw in by_size
+            for batch_size in options.batch_size
+        ]
+        every.sort(key=lambda it: (resolved.index(it.precision), it.num_pixels, it.batch_size))
+        for it in every:
+            settings.setdefault((spec.id, it.network_hw, it.batch_size, it.precision), it)
+    return list(settings.values())
+
+
+def _torch_model(spec: CheckpointSpec, weights: Weights | None, device: str) -> Model:
+    from dpt_cli.checkpoint.load import load_network
+    from dpt_cli.model.dpt import build_dpt
+
+    if weights is None:
+        network = build_dpt(spec.architecture).eval().requires_grad_(False)
+    else:
+        network = load_network(weights.path, spec.architecture)
+    label = weights.label if weights else RANDOM
+    # One network for every precision: its weights stay float32.
+    return Model(spec, label, lambda precision: TorchEngine(network, device, precision))
+
+
+# By the names of `options.ENGINES`.
+_ENGINES = {"torch": _torch_model}
+
+
+def _report(
+    options: BenchOptions,
+    rows: Sequence[Row],
+    machine: Machine,
+    peaks: Mapping[str, Peaks],
+    photographs: Sequence[str],
+    *,
+    interrupted: bool,
+) -> None:
+    advice = advise(rows)
+    if options.as_json:
+        document = {
+            "schema": _SCHEMA,
+            "machine": dataclasses.asdict(machine),
+            "peaks": {
+                precision: {
+                    "matrix_gflop_per_s": peak.matrix / 1e9,
+                    "convolution_gflop_per_s": peak.convolution / 1e9,
+                }
+                for precision, peak in peaks.items()
+            },
+            "photographs": photographs,
+            "interrupted": interrupted,
+            "rows": [row.facts() for row in rows],
+            "advice": advice,
+        }
+        # ASCII: any terminal can show it.
+        click.echo(json.dumps(document, indent=2))
+    else:
+        from dpt_cli.cli.bench_table import print_report
+
+        print_report(rows, machine, peaks, advice)
+    if options.csv is not None and rows:
+        from dpt_cli.writers import write_csv
+
+        write_csv(options.csv, [_flat(row) for row in rows])
+        _say(f"wrote {options.csv}")
+    if options.plot is not None and any(row.is_measured for row in rows):
+        from dpt_cli.cli.bench_plot import draw
+        from dpt_cli.writers import write_png
+
+        write_png(options.plot, draw(rows, machine), {"Software": "dpt"})
+        _say(f"wrote {options.plot}")
+
+
+def _flat(row: Row) -> dict[str, object]:
+    """Return a row's facts with every (height, width) as two columns."""
+    flat: dict[str, object] = {}
+    for key, value in row.facts().items():
+        if isinstance(value, list):
+            stem = key.removesuffix("_hw")
+            flat[f"{stem}_height"], flat[f"{stem}_width"] = value
+        else:
+            flat[key] = value
+    return flat

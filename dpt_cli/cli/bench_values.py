@@ -1,0 +1,93 @@
+"""What a user may write for the lists and ranges of `dpt bench`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from dpt_cli.cli.values import Resolution
+
+_OPTION = "--resolution"
+_STEP_PX = 128
+_GRAMMAR = "write 384, 1216x352, 384,512,768 or 384 to 1024, if need be with step 64"
+
+Sizes = tuple[tuple[int, int], ...]
+
+
+class Resolutions(click.ParamType[Sizes]):
+    """`384`, `1216x352`, `384 to 1024`, `384 to 1024 step 64`, and lists of these with commas."""
+
+    name = "resolutions"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Sizes:
+        """Return every (height, width) that is meant, each once, in the order given."""
+        if isinstance(value, tuple):
+            return value
+        sizes: dict[tuple[int, int], None] = {}
+        for item in str(value).lower().split(","):
+            words = item.split()
+            if len(words) == 1:
+                sizes[Resolution().convert(words[0], param, ctx)] = None
+                continue
+            first, last, step = self._range(words, value, param, ctx)
+            # The end belongs to the range, wherever the steps would have left it.
+            for side in (*range(first, last, step), last):
+                sizes[Resolution().convert(side, param, ctx)] = None
+        return tuple(sizes)
+
+    def _range(
+        self,
+        words: Sequence[str],
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, int, int]:
+        numbers = words[::2]
+        is_range = words[1::2] in (["to"], ["to", "step"]) and len(numbers) > len(words[1::2])
+        if not is_range or not all(word.isascii() and word.isdigit() for word in numbers):
+            self.fail(f"{str(value)!r} is no resolution: {_GRAMMAR}", param, ctx)
+        first, last, step = map(int, [*numbers, str(_STEP_PX)][:3])
+        if first > last:
+            self.fail(f"{value}: a range goes up, {last} to {first}", param, ctx)
+        if step == 0:
+            self.fail(f"{value}: a step is at least 1 px", param, ctx)
+        for side in (first, last):
+            Resolution().convert(side, param, ctx)
+        return first, last, step
+
+
+class Counts(click.ParamType[tuple[int, ...]]):
+    """`4` or `1,4,16`."""
+
+    name = "counts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers, each once, from small to large."""
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+            self.fail(f"{str(value)!r} is no list of whole numbers from 1, as 1,4,16", param, ctx)
+        return tuple(sorted({int(word) for word in words}))
+
+
+def with_ranges_joined(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with the words after `--resolution` joined to one value.
+
+    `--resolution 384 to 1024` needs no quotes: the command takes no arguments that these words
+    could be meant as.
+    """
+    joined: list[str] = []
+    is_open = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            is_open = argument.partition("=")[0] == _OPTION
+        elif is_open and joined[-1] != _OPTION:
+            joined[-1] += f" {argument}"
+            continue
+        joined.append(argument)
+    return joined

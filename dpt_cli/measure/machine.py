@@ -1,0 +1,164 @@
+"""What machine this is, and how much memory it has, has free and was in use.
+
+Reads what the operating system tells in files; a figure that it does not tell is None.
+"""
+
+import contextlib
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_PROC = Path("/proc")
+_CGROUP = Path("/sys/fs/cgroup")
+_FORGET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a benchmark ran on.
+
+    Attributes:
+        cpu: The processor's name.
+        num_cores: Cores this process may use.
+        num_threads: Threads torch uses.
+        memory_bytes: Installed memory.
+        gpu: The GPU's name, where one was used.
+        gpu_memory_bytes: Its memory.
+        torch: torch's version.
+        python: Python's version.
+        system: The operating system.
+    """
+
+    cpu: str
+    num_cores: int
+    num_threads: int
+    memory_bytes: int | None
+    gpu: str | None
+    gpu_memory_bytes: int | None
+    torch: str
+    python: str
+    system: str
+
+
+def describe_machine(device: str) -> Machine:
+    """Describe this machine, and the GPU where `device` is one."""
+    is_gpu = torch.device(device).type == "cuda"
+    properties = torch.cuda.get_device_properties(device) if is_gpu else None
+    return Machine(
+        cpu=_cpu_name(),
+        num_cores=_num_cores(),
+        num_threads=torch.get_num_threads(),
+        memory_bytes=_kibibytes(_PROC / "meminfo", "MemTotal"),
+        gpu=properties.name if properties else None,
+        gpu_memory_bytes=properties.total_memory if properties else None,
+        torch=torch.__version__,
+        python=platform.python_version(),
+        system=platform.platform(aliased=True, terse=True),
+    )
+
+
+def _cpu_name() -> str:
+    for line in _lines(_PROC / "cpuinfo"):
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_bytes(device: str) -> int | None:
+    """Return the memory that a network on that device could still take."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        free, _ = torch.cuda.mem_get_info(torch.device(device))
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free) + kept
+    if kind != "cpu":
+        return None
+    known = [_kibibytes(_PROC / "meminfo", "MemAvailable"), _free_in_container()]
+    return min((number for number in known if number is not None), default=None)
+
+
+def _free_in_container() -> int | None:
+    """Return what control groups (version 2) leave; pages of files give way when needed."""
+    limit, used = (_first_word(_CGROUP / name) for name in ("memory.max", "memory.current"))
+    if not (limit.isdigit() and used.isdigit()):
+        return None
+    words = [line.split() for line in _lines(_CGROUP / "memory.stat")]
+    files = sum(int(word[1]) for word in words if word[0] in ("active_file", "inactive_file"))
+    return int(limit) - int(used) + files
+
+
+def resident_bytes() -> int | None:
+    """Return what this process holds now."""
+    return _kibibytes(_PROC / "self" / "status", "VmRSS")
+
+
+class PeakMemory:
+    """The most memory held since this object was made, or since `restart`."""
+
+    def __init__(self, device: str) -> None:
+        self._gpu = device if torch.device(device).type == "cuda" else None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the peaks so far."""
+        self._is_forgotten = False
+        with contextlib.suppress(OSError):
+            (_PROC / "self" / "clear_refs").write_text(_FORGET_PEAK)
+            self._is_forgotten = True
+        self._before = _peak_ever()
+        if self._gpu is not None:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self._gpu)
+
+    def host_bytes(self) -> int | None:
+        """Return the process's peak; None where an earlier one may hide it."""
+        peak = _peak_ever()
+        if peak is None or self._before is None:
+            return None
+        return peak if self._is_forgotten or peak > self._before else None
+
+    def gpu_bytes(self) -> int | None:
+        """Return the peak of torch's tensors on the GPU; None without one."""
+        return int(torch.cuda.max_memory_allocated(self._gpu)) if self._gpu else None
+
+
+def _peak_ever() -> int | None:
+    """Return the most this process held, since it was last forgotten where that can be."""
+    known = _kibibytes(_PROC / "self" / "status", "VmHWM")
+    if known is not None or platform.system() == "Windows":
+        return known
+    import resource
+
+    # macOS counts bytes where others count kibibytes.
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _kibibytes(path: Path, key: str) -> int | None:
+    """Return a figure that /proc gives in kB, in bytes."""
+    for line in _lines(path):
+        name, _, value = line.partition(":")
+        if name == key:
+            return int(value.split()[0]) * 1024
+    return None
+
+
+def _first_word(path: Path) -> str:
+    return next(iter(_lines(path)), "").strip()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
