@@ -7,9 +7,8 @@ CONSTRAINTS ?= -c .ci/constraints.txt
 
 .PHONY: demo test test-all check format docs wheel clean
 
-demo: $(VENV)/.runtime  ## depth and segmentation of the photographs in examples/, into dpt-out/
-	$(BIN)/dpt depth examples -o dpt-out
-	$(BIN)/dpt segment examples -o dpt-out
+demo: $(VENV)/.runtime  ## previews of the photographs in examples/, into dpt-out/
+	$(BIN)/dpt depth examples -o dpt-out --model tiny
 
 test: $(VENV)/.dev  ## the default tests: no network, no GPU, no published weights
 	$(BIN)/python -m pytest

@@ -48,7 +48,8 @@ def to_metres(
 
     Source: isl-org/DPT, dpt/models.py `DPTDepthModel.forward`, `invert=True`.
     """
-    return np.float32(1.0) / np.maximum(scale * inverse_depth + shift, np.float32(1e-8))
+    depth: npt.NDArray[np.float32] = 1 / np.maximum(scale * inverse_depth + shift, 1e-8)
+    return depth
 
 
 def resize_labels(

@@ -44,7 +44,7 @@ def network_input(
     Args:
         rgb: uint8 (H, W, 3).
         network_hw: Height and width wanted [px].
-        spec: Mean and standard deviation of RGB in [0, 1].
+        spec: Interpolation, and mean and standard deviation of RGB in [0, 1].
 
     Returns:
         float32 (3, h, w), normalised; cubic overshoot is kept, not clipped.
@@ -55,10 +55,13 @@ def network_input(
     Source: isl-org/DPT, run_monodepth.py: `/ 255.0`, `Resize(INTER_CUBIC)`, `NormalizeImage`.
     """
     height, width = network_hw
+    shrinks = height < rgb.shape[0]
+    by_area = spec.interpolation == "area" and shrinks
+    how = cv2.INTER_AREA if by_area else cv2.INTER_CUBIC
     # parity: resized in float64. OpenCV's float32 resize is off by up to 2e-5, and resizing uint8
     # would round and clip the overshoot away.
     try:
-        image = cv2.resize(cv2.LUT(rgb, _UNIT), (width, height), interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(cv2.LUT(rgb, _UNIT), (width, height), interpolation=how)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from error

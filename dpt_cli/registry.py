@@ -114,6 +114,7 @@ def _row(task: Task, name: str, table: Mapping[str, Any]) -> CheckpointSpec:
             target_hw=_pair(inputs["target_hw"]),
             mean=_triple(inputs["mean"]),
             std=_triple(inputs["std"]),
+            interpolation=inputs.get("interpolation", "cubic"),
         ),
         output=OutputSpec(**fields.pop("output")),
         architecture=_architecture(fields.pop("architecture")),

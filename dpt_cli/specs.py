@@ -4,7 +4,7 @@ Plain frozen data, filled by `registry` from `weights.toml`. Nothing here reads 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from dpt_cli.errors import RegistryError
 from dpt_cli.model.config import DPTConfig
@@ -12,6 +12,7 @@ from dpt_cli.model.config import DPTConfig
 Task = Literal["depth", "segment"]
 SourceKind = Literal["hub", "release", "bundled"]
 Layout = Literal["authors", "transformers", "dpt"]
+Interpolation = Literal["cubic", "area"]
 
 TASKS: tuple[Task, ...] = ("depth", "segment")
 
@@ -24,6 +25,8 @@ class InputSpec:
         target_hw: Height and width [px] the "minimal" rule aims at.
         mean: Per-channel mean of RGB in [0, 1].
         std: Per-channel standard deviation of RGB in [0, 1].
+        interpolation: `cubic` as the authors resize, or `area`: shrunk by averaging, enlarged
+            cubically.
 
     Source: isl-org/DPT, run_monodepth.py and run_segmentation.py.
     """
@@ -31,6 +34,11 @@ class InputSpec:
     target_hw: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: Interpolation = "cubic"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in get_args(Interpolation):
+            raise ValueError(f"unknown interpolation {self.interpolation!r}")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def _small(head: str, resnet: ResNetConfig | None) -> DPTConfig:
 
 
 CONFIGS: dict[str, DPTConfig] = {
-    **PRESETS,
+    # Nobody else has built a tiny one.
+    **{name: config for name, config in PRESETS.items() if not name.startswith("tiny")},
     "hybrid-kitti": PRESETS["hybrid-depth"],
     "hybrid-nyu": PRESETS["hybrid-depth"],
     "small-vit-depth": _small("depth", None),

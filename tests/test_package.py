@@ -69,6 +69,15 @@ def test_dpt_runs_from_the_wheel(scripts: Path) -> None:
     assert printed.strip() == f"dpt {dpt_cli.__version__}"
 
 
+def test_the_wheel_makes_a_map_without_a_network(scripts: Path, tmp_path: Path) -> None:
+    photograph = _ROOT / "examples" / "chelsea.png"
+    printed = _run(
+        scripts / "dpt", "depth", photograph, "-o", tmp_path / "out", "--model", "tiny",
+        PYTHONPATH="", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "home"),
+    )  # fmt: skip
+    assert Path(printed.strip()).stat().st_size > 1000
+
+
 def test_the_installed_registry_is_the_packaged_one(scripts: Path, tmp_path: Path) -> None:
     where = _run(
         scripts / "python",

@@ -22,6 +22,7 @@ def test_the_rows_are_those_of_the_readme() -> None:
         "depth/hybrid-kitti",
         "depth/hybrid-nyu",
         "depth/base",
+        "depth/tiny",
         "segment/hybrid",
         "segment/large",
     ]

@@ -100,7 +100,7 @@ def bench_options(function: F) -> F:
             type=click.Choice(ENGINES),
             default=ENGINES[0],
             show_default=True,
-            help="What runs the network.",
+            help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
         ),
         click.option(
             "--device",

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 import dpt_cli
-from dpt_cli.api import Weights, find_weights
+from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli.bench_options import BenchOptions
 from dpt_cli.decode import read_rgb
+from dpt_cli.engine.choice import resolve_engine
 from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
-from dpt_cli.errors import DptError, InputError
+from dpt_cli.errors import DeviceError, DptError, InputError
 from dpt_cli.inputs import Photograph, find_photographs
 from dpt_cli.measure.advice import advise
 from dpt_cli.measure.bench import Bench
@@ -43,9 +44,11 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
     photographs, num_bad = _photographs(options) if any(weights.values()) else ({}, 0)
     device = str(resolve_device(options.device))
     settings = _settings(options, specs, device)
+    engine = _engine(options, weights, device, [setting.precision for setting in settings])
     machine, peaks = describe_machine(device), dict[str, Peaks]()
+    _say(f"engine: {engine}")
     bench = Bench(
-        load=lambda spec: _ENGINES[options.engine](spec, weights[spec.id], device),
+        load=lambda spec: _model(spec, weights[spec.id], device, engine),
         device=device,
         photographs=list(photographs.values()),
         peaks=peaks,
@@ -64,7 +67,7 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
         if not bench.rows:
             raise
         error = stopped
-    _report(options, bench.rows, machine, peaks, list(photographs), interrupted=interrupted)
+    _report(options, engine, bench.rows, machine, peaks, list(photographs), interrupted=interrupted)
     if interrupted:
         num_measured = sum(row.is_measured for row in bench.rows)
         _say(f"Interrupted: {num_measured} of {len(settings)} measured.")
@@ -145,7 +148,30 @@ def _settings(options: BenchOptions, specs: Sequence[CheckpointSpec], device: st
     return list(settings.values())
 
 
-def _torch_model(spec: CheckpointSpec, weights: Weights | None, device: str) -> Model:
+def _engine(
+    options: BenchOptions,
+    weights: Mapping[str, Weights | None],
+    device: str,
+    precisions: Sequence[str],
+) -> str:
+    """Return what computes every row: `torch` or `openvino`.
+
+    Raises:
+        DeviceError: It is not installed, or cannot do what is asked.
+    """
+    # Random weights are nothing to convert and to keep.
+    if options.engine == "auto" and (set(precisions) != {"fp32"} or None in weights.values()):
+        return "torch"
+    (engine,) = {resolve_engine(options.engine, device, precision) for precision in precisions}
+    if engine == "openvino" and None in weights.values():
+        raise DeviceError("--engine openvino needs weights on this disk: random ones run on torch")
+    return engine
+
+
+def _model(spec: CheckpointSpec, weights: Weights | None, device: str, engine: str) -> Model:
+    if engine == "openvino" and weights is not None:
+        loaded = load_engine(spec, weights, device, "fp32", engine)
+        return Model(spec, weights.label, lambda _precision: loaded)
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.model.dpt import build_dpt
 
@@ -158,12 +184,9 @@ def _torch_model(spec: CheckpointSpec, weights: Weights | None, device: str) -> 
     return Model(spec, label, lambda precision: TorchEngine(network, device, precision))
 
 
-# By the names of `options.ENGINES`.
-_ENGINES = {"torch": _torch_model}
-
-
 def _report(
     options: BenchOptions,
+    engine: str,
     rows: Sequence[Row],
     machine: Machine,
     peaks: Mapping[str, Peaks],
@@ -176,6 +199,7 @@ def _report(
         document = {
             "schema": _SCHEMA,
             "machine": dataclasses.asdict(machine),
+            "engine": engine,
             "peaks": {
                 precision: {
                     "matrix_gflop_per_s": peak.matrix / 1e9,

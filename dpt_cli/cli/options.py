@@ -11,8 +11,8 @@ from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
-ENGINES = ("torch",)
-"""What can run a network: one file each in `engine/`. The first is the default."""
+ENGINES = ("auto", "torch", "openvino")
+"""What can run a network. The first is the default."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,8 +141,8 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
         ),
         click.option(
             "--engine",
-            type=click.Choice(["auto", "torch", "openvino"]),
-            default="auto",
+            type=click.Choice(ENGINES),
+            default=ENGINES[0],
             show_default=True,
             help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
         ),

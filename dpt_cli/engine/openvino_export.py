@@ -26,7 +26,8 @@ def export(network: DPT, config: DPTConfig, folder: Path) -> None:
     with warnings.catch_warnings(), torch.inference_mode():
         # Of checks that see one size only; the conversion keeps the sizes free. And torch 2.13
         # deprecates the tracing that OpenVINO 2026.4 converts by.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        tracer_warning = torch.jit.TracerWarning  # type: ignore[attr-defined]  # not in the stubs
+        warnings.simplefilter("ignore", tracer_warning)
         warnings.simplefilter("ignore", DeprecationWarning)
         model = openvino.convert_model(
             fold_constants(network),

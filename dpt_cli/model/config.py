@@ -117,12 +117,26 @@ _HYBRID_DEPTH = DPTConfig(
     resnet=ResNetConfig(),
 )
 
+# Ours: a hybrid thin enough to live in the package (training/README.md).
+_TINY_DEPTH = DPTConfig(
+    vit=ViTConfig(embed_dim=192, num_blocks=7, num_heads=3, grid_hw=(16, 16)),
+    hooks=(3, 6),
+    reassemble_widths=(128, 256, 192, 192),
+    resnet=ResNetConfig(
+        stage_depths=(2, 3, 4), stage_widths=(128, 256, 512), stem_width=32, norm_groups=8
+    ),
+    features=48,
+    depth_head_width=16,
+)
+
 PRESETS: dict[str, DPTConfig] = {
     "base-depth": _BASE_DEPTH,
     "large-depth": _LARGE_DEPTH,
     "hybrid-depth": _HYBRID_DEPTH,
     "large-segmentation": replace(_LARGE_DEPTH, head="segmentation"),
     "hybrid-segmentation": replace(_HYBRID_DEPTH, head="segmentation"),
+    "tiny-depth": _TINY_DEPTH,
+    "tiny-segmentation": replace(_TINY_DEPTH, head="segmentation"),
 }
 """The published architectures by name (DPT §3 and supplement; isl-org/DPT, dpt/models.py)."""
 

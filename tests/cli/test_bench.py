@@ -668,13 +668,6 @@ def test_a_model_that_is_unknown_names_its_place(
     assert stderr.endswith("(--model is set by DPT_MODEL)\n")
 
 
-def test_every_engine_can_be_chosen() -> None:
-    from dpt_cli.cli.bench_run import _ENGINES
-    from dpt_cli.cli.options import ENGINES
-
-    assert tuple(_ENGINES) == ENGINES
-
-
 def test_our_own_photographs_are_small_and_their_licence_is_told() -> None:
     folder = Path(dpt_cli.__file__).parent / "bundled" / "photographs"
     pictures = sorted(folder.glob("*.jpg"))

@@ -1,5 +1,6 @@
 """OpenVINO: torch's numbers, one conversion a checkpoint, no torch after it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,10 +22,16 @@ pytestmark = pytest.mark.usefixtures("openvino")
 TOLERANCE = 1e-5
 
 
-def load(dpt: FrontDoor, engine: str, **keywords: int) -> dpt_cli.Predictor[dpt_cli.DepthMap]:
-    file = dpt.weights()
+def load(
+    dpt: FrontDoor, engine: str, resolution: int | None = None
+) -> dpt_cli.Predictor[dpt_cli.DepthMap]:
     return dpt_cli.load(
-        "small", weights=file, registry=dpt.registry, device="cpu", engine=engine, **keywords
+        "small",
+        weights=dpt.weights(),
+        registry=dpt.registry,
+        device="cpu",
+        engine=engine,
+        resolution=resolution,
     )
 
 
@@ -45,7 +52,8 @@ def test_labels_are_torchs(dpt: FrontDoor) -> None:
     words = ("segment", dpt.photograph(), "--format", "npy", "--device", "cpu", "-q")
     dpt(*words, "-o", "torch", "--engine", "torch")
     dpt(*words, "-o", "openvino", "--engine", "openvino")
-    expected, labels = (np.load(dpt.desk / name / "photo_labels.npy") for name in ("torch", "openvino"))
+    expected = np.load(dpt.desk / "torch" / "photo_labels.npy")
+    labels = np.load(dpt.desk / "openvino" / "photo_labels.npy")
     # Classes that agree to float rounding may come out either way.
     assert (labels == expected).mean() > 0.999
 
@@ -95,6 +103,17 @@ def test_other_weights_have_a_folder_of_their_own(dpt: FrontDoor) -> None:
 def test_the_summary_names_the_engine(dpt: FrontDoor) -> None:
     result = dpt("depth", dpt.photograph(), "--engine", "openvino")
     assert "device: cpu (OpenVINO), fp32" in result.stderr
+
+
+def test_bench_measures_it(dpt: FrontDoor) -> None:
+    words = ("bench", "--weights", dpt.weights(), "--resolution", "64", "--runs", "1", "--json")
+    result = dpt(*words, "--engine", "openvino", "--device", "cpu")
+    document = json.loads(result.stdout)
+    assert document["engine"] == "openvino"
+    # fp32 on torch is what drift is measured from only where torch is the engine.
+    assert [row["status"] for row in document["rows"]] == ["measured"]
+    refused = dpt("bench", "--engine", "openvino", "--precision", "bf16", code=1)
+    assert "not on cpu in bf16" in refused.stderr
 
 
 @pytest.mark.parametrize(

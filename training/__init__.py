@@ -1,0 +1,1 @@
+"""How the bundled `tiny` weights were made; not part of the package that users install."""

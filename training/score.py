@@ -1,0 +1,65 @@
+"""How good a `tiny` is: beside the truth, its teachers, a constant and a ramp."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+import dpt_cli
+from training.prepare import load_photograph, read_index
+from training.teachers import DepthTeacher
+from training.truth import depth_errors, ramp, read_pairs
+
+Guess = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
+
+
+def score_truth(folder: Path, guess: Guess) -> npt.NDArray[np.float64]:
+    """Return AbsRel and the share with delta < 1.25 a picture, (11, 2)."""
+    return np.array([depth_errors(guess(pair.rgb), pair.depth) for pair in read_pairs(folder)])
+
+
+def baselines(teachers: Path) -> dict[str, Guess]:
+    """Return what a depth network has to beat, and what it learns from."""
+    return {
+        "constant": lambda rgb: np.zeros(rgb.shape[:2]),
+        "ramp": lambda rgb: ramp((rgb.shape[0], rgb.shape[1])),
+        "teacher at 192": DepthTeacher(teachers, 192),
+        "teacher at 256": DepthTeacher(teachers, 256),
+    }
+
+
+def depth_guess(weights: Path | None, side_px: int) -> Guess:
+    """Return `tiny` from a file, or the bundled one, at a resolution."""
+    predictor = dpt_cli.load("tiny", weights=weights, device="cpu", resolution=side_px)
+    return lambda rgb: predictor(rgb).values
+
+
+def correlations(cache: Path, guess: Guess) -> npt.NDArray[np.float64]:
+    """Return the correlation with the teacher on each photograph kept out of training."""
+    found = []
+    for entry in read_index(cache):
+        if entry.held_out:
+            content = load_photograph(cache, entry)
+            teacher = content["depth_0"].astype(np.float32)
+            mine = guess(content["rgb"]).astype(np.float32)
+            resized = cv2.resize(mine, teacher.shape[::-1], interpolation=cv2.INTER_AREA)
+            found.append(np.corrcoef(resized.ravel(), teacher.ravel())[0, 1])
+    return np.array(found)
+
+
+def agreements(cache: Path, weights: Path | None, side_px: int) -> npt.NDArray[np.float64]:
+    """Return the share of pixels of each such photograph that get the teacher's label."""
+    predictor = dpt_cli.load(
+        "tiny", task="segment", weights=weights, device="cpu", resolution=side_px
+    )
+    found = []
+    for entry in read_index(cache):
+        if entry.held_out:
+            content = load_photograph(cache, entry)
+            height, width = content["rgb"].shape[:2]
+            labels = cv2.resize(content["labels"], (width, height), interpolation=cv2.INTER_NEAREST)
+            mine = predictor(content["rgb"]).labels
+            found.append(float(np.mean(mine == labels)))
+    return np.array(found)

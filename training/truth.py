@@ -1,0 +1,86 @@
+"""Photographs with measured depth that no training sees, and the field's way to compare."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dpt_cli.decode import read_rgb
+
+DEPTH_CAP_M = 10.0
+# Middlebury 2014 Motorcycle at a quarter of its size: focal length [px], baseline [m], and the
+# difference between the two cameras' principal points [px].
+_MOTORCYCLE = (994.978, 0.193001, 31.086)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A photograph and its depth.
+
+    Attributes:
+        name: Where it is from.
+        rgb: (H, W, 3) uint8.
+        depth: (H, W) [m], nan where nothing was measured.
+    """
+
+    name: str
+    rgb: npt.NDArray[np.uint8]
+    depth: Floats
+
+
+def read_pairs(folder: Path) -> Iterator[Pair]:
+    """Yield the eleven pairs that the model card reports on."""
+    motorcycle = folder / "motorcycle"
+    disparity = np.load(motorcycle / "motorcycle_disp.npz")["arr_0"].astype(np.float64)
+    focal, baseline, offset = _MOTORCYCLE
+    disparity[~np.isfinite(disparity)] = np.nan
+    rgb = read_rgb(motorcycle / "motorcycle_left.png")
+    yield Pair("motorcycle", rgb, focal * baseline / (disparity + offset))
+    for number in range(1, 6):
+        stem = folder / "slambook2_ch5"
+        yield _pair(stem / f"color{number}.png", stem / f"depth{number}.pgm", 1000)
+    for number in (1, 2):
+        stem = folder / "slambook2_ch7"
+        yield _pair(stem / f"color{number}.png", stem / f"depth{number}.png", 5000)
+    for number in ("00000", "00050", "00100"):
+        stem = folder / "metric3d_nyu"
+        yield _pair(stem / f"rgb_{number}.jpg", stem / f"depth_{number}.png", 1000)
+
+
+def _pair(photograph: Path, depth: Path, steps_a_metre: int) -> Pair:
+    raw = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED).astype(np.float64)
+    raw[raw == 0] = np.nan
+    return Pair(
+        f"{photograph.parent.name}/{photograph.name}", read_rgb(photograph), raw / steps_a_metre
+    )
+
+
+def depth_errors(inverse_depth: npt.NDArray[np.floating], truth: Floats) -> tuple[float, float]:
+    """Return AbsRel and the share of pixels with delta < 1.25.
+
+    The prediction is fitted in inverse depth by least squares, scale and shift, and floored at
+    the cap's inverse (Ranftl et al. 2020, arXiv 1907.01341, section 6).
+
+    Args:
+        inverse_depth: (h, w) of any size, resized bilinearly to the truth's.
+        truth: (H, W) [m], nan where unknown.
+    """
+    height, width = truth.shape
+    resized = cv2.resize(inverse_depth.astype(np.float32), (width, height)).astype(np.float64)
+    known = np.isfinite(truth) & (truth > 0)
+    predicted, depth = resized[known], truth[known]
+    design = np.stack([predicted, np.ones_like(predicted)], axis=1)
+    (scale, shift), *_ = np.linalg.lstsq(design, 1 / depth, rcond=None)
+    fitted = 1 / np.maximum(scale * predicted + shift, 1 / DEPTH_CAP_M)
+    ratio = np.maximum(fitted / depth, depth / fitted)
+    return float(np.mean(np.abs(fitted - depth) / depth)), float(np.mean(ratio < 1.25))
+
+
+def ramp(hw: tuple[int, int]) -> Floats:
+    """Return a picture's rows alone, larger further down: what a blind guess would fit."""
+    return np.repeat(np.linspace(0, 1, hw[0])[:, None], hw[1], axis=1)
