@@ -70,3 +70,22 @@ def test_mean_and_std_are_applied_by_channel() -> None:
     image = network_input(rgb, (16, 16), spec)
     # One rounding of float32 at each of three steps.
     np.testing.assert_allclose(image[:, 3, 5], [1.0, -1.0, 0.0], atol=5e-7)
+
+
+def test_area_averages_what_it_shrinks_and_cubic_does_not() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, 1::4] = 255
+    half = (0.5, 0.5, 0.5)
+    by_area = network_input(stripes, (16, 16), InputSpec((16, 16), half, half, "area"))
+    # Four columns, one of them white: 0.25, which is half a deviation below the mean.
+    np.testing.assert_allclose(by_area, -0.5, atol=1e-6)
+    cubic = network_input(stripes, (16, 16), InputSpec((16, 16), half, half))
+    assert np.abs(cubic - by_area).max() > 0.01
+    larger = network_input(stripes, (128, 128), InputSpec((128, 128), half, half, "area"))
+    same = network_input(stripes, (128, 128), InputSpec((128, 128), half, half))
+    np.testing.assert_array_equal(larger, same)
+
+
+def test_an_unknown_interpolation_is_refused() -> None:
+    with pytest.raises(ValueError, match="lanczos"):
+        InputSpec((384, 384), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "lanczos")  # type: ignore[arg-type]

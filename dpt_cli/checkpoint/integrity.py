@@ -15,11 +15,11 @@ from typing import Any
 
 from huggingface_hub import constants
 
-from dpt_cli import __version__
 from dpt_cli.errors import FetchError
 from dpt_cli.specs import Source
 
 _PACKAGE = Path(__file__).parents[1]
+_CONVERSION = 1  # to be raised whenever the network's arithmetic or its export changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,10 +58,10 @@ def expected_path(source: Source) -> Path:
 def converted_path(sha256: str, architecture: object) -> Path:
     """Return the folder of a weights file as another engine's own files; safe to delete.
 
-    Its name tells weights, architecture and version, so that none is ever out of date.
+    Its name tells weights, architecture and how they are converted, so that none is out of date.
     """
     shape = hashlib.sha256(repr(architecture).encode()).hexdigest()
-    return _home() / "converted" / f"{sha256[:16]}-{shape[:8]}-{__version__}"
+    return _home() / "converted" / f"{sha256[:16]}-{shape[:8]}-{_CONVERSION}"
 
 
 def _home() -> Path:

@@ -1,6 +1,5 @@
 """An engine that loads itself when it is first needed, and what a command does with its output."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ class LateEngine:
         self._report = report
         self._weights: Weights | None = None
         self._engine: Engine | None = None
+        self._error: Exception | None = None
         self._has_begun = False
         self._lock = threading.RLock()
 
@@ -51,12 +51,16 @@ class LateEngine:
             threading.Thread(target=self._try_to_load, daemon=True).start()
 
     def _try_to_load(self) -> None:
-        # The first batch meets the same error, where it can be told.
-        with contextlib.suppress(Exception):
-            self._load()
+        with self._lock:
+            try:
+                self._load()
+            except Exception as error:  # noqa: BLE001  # the first batch raises it again
+                self._error = error
 
     def _load(self) -> Engine:
         with self._lock:
+            if self._error is not None:
+                raise self._error
             if self._engine is None:
                 options, weights = self._options, self.weights
                 self._report.say(f"Loading {weights.path.name}")

@@ -34,7 +34,7 @@ def offered(typed: str, shell: str = "bash") -> list[str]:
     return [line.split("\t")[0].partition(",")[2] for line in lines]
 
 
-DEPTH_MODELS = ["hybrid", "large", "hybrid-kitti", "hybrid-nyu", "base"]
+DEPTH_MODELS = ["hybrid", "large", "hybrid-kitti", "hybrid-nyu", "base", "tiny"]
 
 OFFERS = {
     "dpt depth --model ": DEPTH_MODELS,

@@ -45,7 +45,8 @@ def test_another_command_is_usage(desk: Path) -> None:
     )
 
 
-def test_defaults(desk: Path) -> None:
+def test_defaults(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DPT_ENGINE")
     values = shown()
     assert {place for _, place in values.values()} == {"default"}
     assert values["depth", "output"][0] == "dpt-out"

@@ -65,10 +65,11 @@ def test_a_failed_download_is_told_and_mended_by_the_next(
     faults, words = FAULTS[fault]
     serve(dpt, **faults)
     stderr = run(dpt, code=4)
-    _photographs, _downloading, error, reason, way_out = stderr.splitlines()
+    _photographs, _downloading, error, reason, way_out, hint = stderr.splitlines()
     assert error == "Error: no usable weights of depth/small from any source:"
     assert reason.startswith(f"  {REPO}@{COMMIT[:12]}/{FILE}: {words}")
     assert "--weights FILE" in way_out
+    assert "--model tiny" in hint
     assert written_in(Path("out")) == set()
     if fault == "corrupted":
         assert dpt.weights_in(home) == []

@@ -271,6 +271,7 @@ def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
         "target_hw": [SIDE_PX, SIDE_PX],
         "multiple_of": 16,
         "precision": "auto",
+        "engine": "torch",
         "colormap": "gray",
         "invert": False,
     }
