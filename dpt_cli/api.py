@@ -50,7 +50,7 @@ def find_weights(
             return _own_weights(spec, file)
         found = fetch(spec, offline=offline, notify=notify)
     except FetchError as error:
-        raise FetchError(f"{error}{preview_hint(spec)}") from error
+        raise FetchError(f"{error}{_preview_hint(spec)}") from error
     label = f"{spec.id} from {found.source}, sha256 {found.sha256}"
     return Weights(found.path, found.sha256, label, found.checked)
 
@@ -63,7 +63,7 @@ def _own_weights(spec: CheckpointSpec, file: Path) -> Weights:
     return Weights(file, sha256, label, "nothing (a file of your own)")
 
 
-def preview_hint(spec: CheckpointSpec) -> str:
+def _preview_hint(spec: CheckpointSpec) -> str:
     """Return a line that names the weights this package carries for a task, if it carries any."""
     for row in load_registry().of_task(spec.task):
         if any(source.kind == "bundled" for source in row.sources) and row.name != spec.name:

@@ -84,22 +84,19 @@ def run(
 @click.option("--teachers", type=_FOLDER, required=True, help="The two teachers' files.")
 @click.option("--truth", type=_FOLDER, required=True, help="Photographs with measured depth.")
 @click.option("--weights", type=_WORK, help="Folder of exported weights; the bundled by default.")
-@click.option("--side", "sides", type=int, multiple=True, default=(256,), show_default=True)
-@click.option("--labels/--no-labels", default=True, help="Also compare the labels.")
+@click.option("--side", "sides", type=int, multiple=True, default=(192,), show_default=True)
 def score(
     work: Path,
     teachers: Path,
     truth: Path,
     weights: Path | None,
     sides: tuple[int, ...],
-    labels: bool,
 ) -> None:
     """Print the figures of the model card."""
     from training import score as scoring
     from training.export import NAMES
 
     depth_file = weights / NAMES["depth"] if weights else None
-    labels_file = weights / NAMES["labels"] if weights else None
     guesses = scoring.baselines(teachers)
     for side in sides:
         guesses[f"tiny at {side}"] = scoring.depth_guess(depth_file, side)
@@ -111,8 +108,8 @@ def score(
         summary = {"mean": found.mean(), "median": np.median(found), "least": found.min()}
         words = json.dumps({key: round(float(value), 4) for key, value in summary.items()})
         click.echo(f"tiny at {side}: correlation with the teacher on {len(found)}: {words}")
-        if labels:
-            shares = scoring.agreements(work / "photographs", labels_file, side)
+        if weights:  # none are bundled for labels
+            shares = scoring.agreements(work / "photographs", weights / NAMES["labels"], side)
             click.echo(f"tiny at {side}: {shares.mean():.3f} of the pixels as the teacher")
 
 

@@ -132,18 +132,20 @@ def _save(
 
 
 def prepare_scenes(cache: Path, scenes: Path, count: int, seed: int) -> Iterator[int]:
-    """Render `count` scenes with textures from the training photographs; yield each number."""
+    """Render what is missing of `count` scenes, textures from the training photographs."""
     scenes.mkdir(parents=True, exist_ok=True)
+    targets = {number: scenes / f"{number:05d}.npz" for number in range(count)}
+    missing = {number: target for number, target in targets.items() if not target.exists()}
+    if not missing:
+        return
     textures = [
         load_photograph(cache, entry)["rgb"] for entry in read_index(cache) if not entry.held_out
     ]
-    for number in range(count):
-        target = scenes / f"{number:05d}.npz"
-        if not target.exists():
-            rgb, inverse_depth = render(textures, np.random.default_rng([seed, number]))
-            part = target.with_suffix(".part.npz")
-            np.savez(part, rgb=rgb, depth_0=inverse_depth)
-            part.rename(target)
+    for number, target in missing.items():
+        rgb, inverse_depth = render(textures, np.random.default_rng([seed, number]))
+        part = target.with_suffix(".part.npz")
+        np.savez(part, rgb=rgb, depth_0=inverse_depth)
+        part.rename(target)
         yield number
 
 

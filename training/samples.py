@@ -14,7 +14,6 @@ from training.prepare import NUM_CLASSES_KEPT, load_photograph, read_index
 WHOLE_VIEW_SHARE = 0.8
 CROP_AREA = (0.6, 1.0)
 ASPECT_JITTER = 0.25
-_LABELS_GRID = 65
 
 Floats = npt.NDArray[np.float32]
 Crop = tuple[float, float, float, float]

@@ -1,6 +1,7 @@
 """How good a `tiny` is: beside the truth, its teachers, a constant and a ramp."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 import dpt_cli
+from dpt_cli.api import find_weights, load_engine
+from dpt_cli.model.config import PRESETS
+from dpt_cli.predict import Predictor
+from dpt_cli.registry import load_registry
+from dpt_cli.specs import OutputSpec
 from training.prepare import load_photograph, read_index
 from training.teachers import DepthTeacher
 from training.truth import depth_errors, ramp, read_pairs
@@ -39,27 +45,33 @@ def depth_guess(weights: Path | None, side_px: int) -> Guess:
 def correlations(cache: Path, guess: Guess) -> npt.NDArray[np.float64]:
     """Return the correlation with the teacher on each photograph kept out of training."""
     found = []
-    for entry in read_index(cache):
-        if entry.held_out:
-            content = load_photograph(cache, entry)
-            teacher = content["depth_0"].astype(np.float32)
-            mine = guess(content["rgb"]).astype(np.float32)
-            resized = cv2.resize(mine, teacher.shape[::-1], interpolation=cv2.INTER_AREA)
-            found.append(np.corrcoef(resized.ravel(), teacher.ravel())[0, 1])
+    for content in _held_out(cache):
+        teacher = content["depth_0"].astype(np.float32)
+        mine = guess(content["rgb"]).astype(np.float32)
+        resized = cv2.resize(mine, teacher.shape[::-1], interpolation=cv2.INTER_AREA)
+        found.append(np.corrcoef(resized.ravel(), teacher.ravel())[0, 1])
     return np.array(found)
 
 
-def agreements(cache: Path, weights: Path | None, side_px: int) -> npt.NDArray[np.float64]:
+def agreements(cache: Path, weights: Path, side_px: int) -> npt.NDArray[np.float64]:
     """Return the share of pixels of each such photograph that get the teacher's label."""
-    predictor = dpt_cli.load(
-        "tiny", task="segment", weights=weights, device="cpu", resolution=side_px
+    # No row of the registry: none is bundled for this task.
+    spec = replace(
+        load_registry().find("depth", "tiny"),
+        task="segment",
+        architecture=PRESETS["tiny-segmentation"],
+        output=OutputSpec("labels"),
+        sources=(),
     )
-    found = []
-    for entry in read_index(cache):
-        if entry.held_out:
-            content = load_photograph(cache, entry)
-            height, width = content["rgb"].shape[:2]
-            labels = cv2.resize(content["labels"], (width, height), interpolation=cv2.INTER_NEAREST)
-            mine = predictor(content["rgb"]).labels
-            found.append(float(np.mean(mine == labels)))
-    return np.array(found)
+    found = find_weights(spec, weights, notify=lambda _line: None)
+    predictor = Predictor(spec, load_engine(spec, found, "cpu"), found.label, (side_px, side_px))
+    shares = []
+    for content in _held_out(cache):
+        height, width = content["rgb"].shape[:2]
+        labels = cv2.resize(content["labels"], (width, height), interpolation=cv2.INTER_NEAREST)
+        shares.append(float(np.mean(predictor(content["rgb"]).labels == labels)))
+    return np.array(shares)
+
+
+def _held_out(cache: Path) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
+    return (load_photograph(cache, entry) for entry in read_index(cache) if entry.held_out)

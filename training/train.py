@@ -14,12 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-from dpt_cli.model.config import NUM_LEVELS, PATCH_SIZE, PRESETS
-from dpt_cli.model.dpt import DPT, build_dpt
-from dpt_cli.model.heads import DepthHead
+from dpt_cli.model.config import PATCH_SIZE, PRESETS
+from dpt_cli.model.dpt import build_dpt
 from training.losses import depth_loss, labels_loss, positive_loss
 from training.prepare import TEMPERATURE
 from training.samples import Batch, Diet
@@ -87,32 +85,13 @@ class Pair(nn.Module):
         Returns:
             Inverse depth before the last ReLU (B, h, w), and the photographs' logits at half size.
         """
-        depth = self.depth
-        grid_hw = (image.shape[2] // PATCH_SIZE, image.shape[3] // PATCH_SIZE)
-        parts = zip(depth.encoder(image), depth.reassemble, depth.to_features, strict=True)
-        levels = [convolve(reassemble(tap, grid_hw)) for tap, reassemble, convolve in parts]
-        fused = _fuse(depth, levels)
-        inverse_depth = _before_relu(depth.head, fused, (image.shape[2], image.shape[3]))
+        levels = self.depth.levels(image)
+        size_hw = (image.shape[2], image.shape[3])
+        inverse_depth = self.depth.head.before_relu(self.depth.fuse(levels), size_hw)
         if not num_photographs:
             return inverse_depth, inverse_depth.new_empty(0)
-        head = self.labels.head
-        x = _fuse(self.labels, [level[:num_photographs] for level in levels])
-        return inverse_depth, head.classify(F.relu(head.norm(head.conv(x))))
-
-
-def _before_relu(head: DepthHead, fused: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    # Where a ReLU has cut everything off, no gradient says how to come back.
-    x = F.interpolate(head.conv1(fused), size=size_hw, mode="bilinear", align_corners=True)
-    return head.conv3(F.relu(head.conv2(x))).squeeze(1)
-
-
-def _fuse(network: DPT, levels: list[Tensor]) -> Tensor:
-    x = levels[-1]
-    for level in reversed(range(NUM_LEVELS)):
-        finer = levels[level - 1].shape[2:] if level else [2 * side for side in levels[0].shape[2:]]
-        skip = levels[level] if level < NUM_LEVELS - 1 else None
-        x = network.fusion[level](x, skip, (finer[0], finer[1]))
-    return x
+        labelled = self.labels.fuse([level[:num_photographs] for level in levels])
+        return inverse_depth, self.labels.head.logits(labelled)
 
 
 def size_of_step(step: int, plan: Plan) -> tuple[int, int]:

@@ -8,14 +8,18 @@ from typing import Any, TypeVar
 import click
 
 from dpt_cli.cli.bench_values import Counts, Resolutions, Sizes
-from dpt_cli.cli.complete import complete_devices, complete_models
-from dpt_cli.cli.options import ENGINES, debug_option, registry_option
-from dpt_cli.cli.values import NameList, check_device
+from dpt_cli.cli.complete import complete_models
+from dpt_cli.cli.options import (
+    PRECISIONS,
+    debug_option,
+    device_option,
+    engine_option,
+    registry_option,
+)
+from dpt_cli.cli.values import NameList
 from dpt_cli.specs import TASKS, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -89,28 +93,14 @@ def bench_options(function: F) -> F:
         ),
         click.option(
             "--precision",
-            type=NameList("precision", _PRECISIONS),
+            type=NameList("precision", PRECISIONS),
             default="auto",
             show_default=True,
             metavar="LIST",
             help="Comma-separated: auto (fp16 on CUDA, fp32 elsewhere), fp32, fp16, bf16.",
         ),
-        click.option(
-            "--engine",
-            type=click.Choice(ENGINES),
-            default=ENGINES[0],
-            show_default=True,
-            help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
-        ),
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            callback=check_device,
-            shell_complete=complete_devices,
-            metavar="auto|cpu|cuda|cuda:N|mps",
-            help="Where the network runs.",
-        ),
+        engine_option,
+        device_option,
         click.option(
             "--runs",
             type=click.IntRange(min=1),

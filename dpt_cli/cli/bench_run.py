@@ -159,13 +159,14 @@ def _engine(
     Raises:
         DeviceError: It is not installed, or cannot do what is asked.
     """
+    engines = {resolve_engine(options.engine, device, precision) for precision in precisions}
     # Random weights are nothing to convert and to keep.
-    if options.engine == "auto" and (set(precisions) != {"fp32"} or None in weights.values()):
-        return "torch"
-    (engine,) = {resolve_engine(options.engine, device, precision) for precision in precisions}
-    if engine == "openvino" and None in weights.values():
+    can_convert = None not in weights.values()
+    if options.engine == "auto":
+        return "openvino" if engines == {"openvino"} and can_convert else "torch"
+    if options.engine == "openvino" and not can_convert:
         raise DeviceError("--engine openvino needs weights on this disk: random ones run on torch")
-    return engine
+    return options.engine
 
 
 def _model(spec: CheckpointSpec, weights: Weights | None, device: str, engine: str) -> Model:

@@ -44,9 +44,13 @@ class LateEngine:
             self._report.begin()
         return engine(images)
 
+    @property
+    def _is_here(self) -> bool:
+        return self._options.weights is not None or locate(self._spec) is not None
+
     def load_ahead(self) -> None:
         """Load in the background, while photographs decode, what needs no download."""
-        if self._options.weights is not None or locate(self._spec) is not None:
+        if self._is_here:
             # A daemon: whoever interrupts a run does not wait for weights nobody will use.
             threading.Thread(target=self._try_to_load, daemon=True).start()
 
@@ -76,7 +80,7 @@ class LateEngine:
             if self._weights is None:
                 options, say = self._options, self._report.say
                 hush_hub(progress_bars=not options.quiet)
-                if options.weights is None and not options.offline and locate(self._spec) is None:
+                if not options.offline and not self._is_here:
                     say(f"Downloading the weights of {self._spec.id}")
                 self._weights = find_weights(
                     self._spec, options.weights, offline=options.offline, notify=say
@@ -85,8 +89,7 @@ class LateEngine:
 
     def expected_sha256(self) -> str:
         """Return the hash of the weights; a dry run asks the registry rather than download them."""
-        options = self._options
-        if options.dry_run and options.weights is None and locate(self._spec) is None:
+        if self._options.dry_run and not self._is_here:
             return next((source.sha256 for source in self._spec.sources), None) or ""
         return self.weights.sha256
 

@@ -11,8 +11,7 @@ from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
-ENGINES = ("auto", "torch", "openvino")
-"""What can run a network. The first is the default."""
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +50,30 @@ def registry_option(function: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Another weights.toml instead of the packaged one.",
+    )(function)
+
+
+def device_option(function: F) -> F:
+    """Add `--device`."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        callback=check_device,
+        shell_complete=complete_devices,
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where the network runs.",
+    )(function)
+
+
+def engine_option(function: F) -> F:
+    """Add `--engine`."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["auto", "torch", "openvino"]),
+        default="auto",
+        show_default=True,
+        help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
     )(function)
 
 
@@ -123,29 +146,15 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             metavar="N",
             help="Round network sizes to multiples of N; 32 gives the authors' sizes.",
         ),
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            callback=check_device,
-            shell_complete=complete_devices,
-            metavar="auto|cpu|cuda|cuda:N|mps",
-            help="Where the network runs.",
-        ),
+        device_option,
         click.option(
             "--precision",
-            type=click.Choice(["auto", "fp32", "fp16", "bf16"]),
+            type=click.Choice(PRECISIONS),
             default="auto",
             show_default=True,
             help="auto: fp16 on CUDA, fp32 elsewhere.",
         ),
-        click.option(
-            "--engine",
-            type=click.Choice(ENGINES),
-            default=ENGINES[0],
-            show_default=True,
-            help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
-        ),
+        engine_option,
         click.option(
             "--batch-size",
             type=click.IntRange(min=1),

@@ -40,7 +40,7 @@ class Order:
     @property
     def is_piped(self) -> bool:
         """Whether a photograph comes from standard input or goes to standard output."""
-        return STDIN in self.options.inputs or self.options.output == STDOUT
+        return _is_piped(self.options)
 
 
 def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> Order:
@@ -50,7 +50,7 @@ def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> 
         DptError: Nothing can be done.
     """
     spec = load_registry(options.registry).find(task, options.model)
-    if STDIN in options.inputs or options.output == STDOUT:
+    if _is_piped(options):
         report = Report(1, options.quiet, options.verbose, options.as_json)
         return Order(task, spec, options, suffixes, [], report)
     found = _find(options)
@@ -61,6 +61,10 @@ def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> 
     skipped = f" ({counted(found.num_skipped, 'other file')} skipped)" if found.num_skipped else ""
     report.say(f"{counted(len(jobs), 'photograph')}{skipped}, {spec.title}")
     return Order(task, spec, options, suffixes, jobs, report)
+
+
+def _is_piped(options: RunOptions) -> bool:
+    return STDIN in options.inputs or options.output == STDOUT
 
 
 def _find(options: RunOptions) -> Found:

@@ -44,18 +44,23 @@ class DPT(nn.Module):
         height, width = image.shape[-2:]
         if height % PATCH_SIZE or width % PATCH_SIZE:
             raise ValueError(f"sides must be multiples of {PATCH_SIZE}, got {height} x {width}")
-        grid_hw = (height // PATCH_SIZE, width // PATCH_SIZE)
-        taps = self.encoder(image)
-        levels: list[Tensor] = []
-        for tap, reassemble, convolve in zip(taps, self.reassemble, self.to_features, strict=True):
-            levels.append(convolve(reassemble(tap, grid_hw)))  # (B, D̂, h/s, w/s)
+        result: Tensor = self.head(self.fuse(self.levels(image)), (height, width))
+        return result
 
+    def levels(self, image: Tensor) -> list[Tensor]:
+        """Encode and reassemble an image (B, 3, h, w) to one (B, D̂, h/s, w/s) a level."""
+        grid_hw = (image.shape[2] // PATCH_SIZE, image.shape[3] // PATCH_SIZE)
+        taps = self.encoder(image)
+        parts = zip(taps, self.reassemble, self.to_features, strict=True)
+        return [convolve(reassemble(tap, grid_hw)) for tap, reassemble, convolve in parts]
+
+    def fuse(self, levels: list[Tensor]) -> Tensor:
+        """Fuse levels, coarse to fine, to (B, D̂, h/2, w/2)."""
         x = levels[COARSEST]
         for level in reversed(range(NUM_LEVELS)):
             skip = None if level == COARSEST else levels[level]
             x = self.fusion[level](x, skip, _fused_hw(levels, level))
-        result: Tensor = self.head(x, (height, width))
-        return result
+        return x
 
 
 def _fused_hw(levels: list[Tensor], level: int) -> tuple[int, int]:

@@ -15,10 +15,14 @@ class DepthHead(nn.Module):
 
     def forward(self, x: Tensor, size_hw: tuple[int, int]) -> Tensor:
         """Map (B, C, h, w) to inverse depth (B, size_hw[0], size_hw[1]), unitless, >= 0."""
+        return F.relu(self.before_relu(x, size_hw))
+
+    def before_relu(self, x: Tensor, size_hw: tuple[int, int]) -> Tensor:
+        """Return the same before the last ReLU: what it cuts off has no gradient to learn by."""
         x = self.conv1(x)
         x = F.interpolate(x, size=size_hw, mode="bilinear", align_corners=True)
-        x = F.relu(self.conv2(x))
-        return F.relu(self.conv3(x)).squeeze(1)
+        result: Tensor = self.conv3(F.relu(self.conv2(x)))
+        return result.squeeze(1)
 
 
 class SegmentationHead(nn.Module):
@@ -32,5 +36,9 @@ class SegmentationHead(nn.Module):
 
     def forward(self, x: Tensor, size_hw: tuple[int, int]) -> Tensor:
         """Map (B, C, h, w) to logits (B, num_classes, size_hw[0], size_hw[1])."""
-        x = self.classify(F.relu(self.norm(self.conv(x))))
-        return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=True)
+        return F.interpolate(self.logits(x), size=size_hw, mode="bilinear", align_corners=True)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to logits (B, num_classes, h, w)."""
+        result: Tensor = self.classify(F.relu(self.norm(self.conv(x))))
+        return result
