@@ -1,63 +1,117 @@
-"""How far decoding and writing hide behind the network: wall time over the network's own time.
+"""A folder of 12-megapixel JPEGs in, colour PNG out: how busy the cores are, and with what.
 
-    python benchmarks/overlap.py --photos DIR --weights FILE [--model NAME] [--formats color,npy]
+    python benchmarks/overlap.py --photos DIR [--model tiny] [--count 40] [--formats color]
 
-1.0 is a network that never waits. Needs two cores; the photographs should be large.
+Photographs are enlarged to 4000 x 3000. Wall time is compared with the process's CPU time over the
+cores: 1.0 is a machine that never waits. The stages are timed in a second run, in threads of their
+own, by the CPU time of those threads.
 """
 
-import argparse
+import os
+import sys
 import tempfile
+import threading
 import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
-import numpy as np
-import numpy.typing as npt
-from click.testing import CliRunner
+import cv2
 
-from dpt_cli.cli import dpt
-from dpt_cli.engine import RawOutput
-from dpt_cli.engine.torch_engine import TorchEngine
+T = TypeVar("T")
+_path = click.Path(path_type=Path)
+_SIZE = (4000, 3000)
 
 
-class Timed:
-    """Sums the time inside an engine's calls and notes when the first began."""
+@click.command()
+@click.option("--photos", type=_path, required=True, help="A folder of photographs.")
+@click.option("--model", default="tiny", show_default=True)
+@click.option("--weights", type=_path)
+@click.option("--engine", default="auto", show_default=True)
+@click.option("--formats", default="color", show_default=True)
+@click.option("--count", default=40, show_default=True)
+def main(
+    photos: Path, model: str, weights: Path | None, engine: str, formats: str, count: int
+) -> None:
+    """Run the command twice: as it is, and with its stages timed."""
+    with tempfile.TemporaryDirectory() as work:
+        inputs = _enlarged(photos, Path(work, "in"), count)
+        arguments = ["depth", str(inputs), "--model", model, "--format", formats, "--quiet"]
+        arguments += ["--engine", engine, "--device", "cpu"]
+        arguments += ["--weights", str(weights)] if weights else []
+        # Once, so that no conversion is in what is measured.
+        _run([*arguments, "-o", str(Path(work, "warm"))])
+        wall_s, cpu_s = _run([*arguments, "-o", str(Path(work, "out"))])
+        cores = os.cpu_count() or 1
+        click.echo(
+            f"{count} photographs: wall {wall_s:.1f} s, CPU {cpu_s:.1f} s on {cores} cores, "
+            f"ratio {wall_s / (cpu_s / cores):.2f}"
+        )
+        for stage, seconds in _stages([*arguments, "-o", str(Path(work, "staged"))]):
+            click.echo(f"{stage:>10}  {seconds / count:.3f} s a photograph")
 
-    def __init__(self) -> None:
-        self.seconds, self.first = 0.0, 0.0
-        self._call = TorchEngine.__call__
 
-    def __call__(self, engine: TorchEngine, images: npt.NDArray[np.float32]) -> list[RawOutput]:
-        """Run and time one batch."""
-        started = time.perf_counter()
-        self.first = self.first or started
-        outputs = self._call(engine, images)
-        self.seconds += time.perf_counter() - started
-        return outputs
+def _enlarged(photos: Path, folder: Path, count: int) -> Path:
+    folder.mkdir()
+    files = sorted(it for it in photos.iterdir() if it.suffix in (".jpg", ".png"))
+    for number in range(count):
+        image = cv2.imread(str(files[number % len(files)]))
+        large = cv2.resize(image, _SIZE, interpolation=cv2.INTER_LANCZOS4)
+        cv2.imwrite(str(folder / f"{number:04}.jpg"), large)
+    return folder
 
 
-def main() -> None:
-    """Run the command once and print the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--model", default="hybrid")
-    parser.add_argument("--formats", default="color,npy")
-    options = parser.parse_args()
-    timed = Timed()
-    # A plain function: an instance would not be bound to the engine.
-    TorchEngine.__call__ = lambda engine, images: timed(engine, images)  # type: ignore[method-assign]  # noqa: PLW0108
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = ["depth", str(options.photos), "-o", folder, "--model", options.model]
-        chosen = ["--weights", str(options.weights), "--format", options.formats]
-        result = CliRunner().invoke(dpt, [*arguments, *chosen])
-        ended = time.perf_counter()
-    if result.exit_code:
-        raise SystemExit(result.output)
-    wall = ended - timed.first
-    click.echo(
-        f"wall {wall:.1f} s, network {timed.seconds:.1f} s, ratio {wall / timed.seconds:.2f}"
+def _run(arguments: list[str]) -> tuple[float, float]:
+    started = time.perf_counter()
+    pid = os.posix_spawn(
+        sys.executable, [sys.executable, "-m", "dpt_cli", *arguments], dict(os.environ)
     )
+    _, status, usage = os.wait4(pid, 0)
+    if status:
+        raise click.ClickException("the command failed")
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+
+
+def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
+    """Yield each stage's CPU time [s], as seen from its own threads."""
+    from click.testing import CliRunner
+
+    from dpt_cli import writers
+    from dpt_cli.cli import dpt, late_engine, run
+
+    spent: dict[str, float] = defaultdict(float)
+    lock = threading.Lock()
+
+    def timed(name: str, function: Callable[..., T], clock: Callable[[], float]) -> Any:
+        def call(*args: Any, **kwargs: Any) -> T:
+            started = clock()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                with lock:
+                    spent[name] += clock() - started
+
+        return call
+
+    cv2.setNumThreads(1)  # else some of a stage's work is in OpenCV's threads
+    run.read_rgb = timed("decode", run.read_rgb, time.thread_time)
+    run.prepare = timed("prepare", run.prepare, time.thread_time)
+    writers._replace = timed("PNG", writers._replace, time.thread_time)
+    run._Memory.write = timed("write", run._Memory.write, time.thread_time)
+    network = late_engine.LateEngine.__call__
+    late_engine.LateEngine.__call__ = timed("network", network, time.perf_counter)
+    stages = run.Stages
+
+    def with_finish(**given: Any) -> Any:
+        return stages(**{**given, "finish": timed("finish", given["finish"], time.thread_time)})
+
+    run.Stages = with_finish
+    result = CliRunner().invoke(dpt, arguments)
+    if result.exit_code:
+        raise click.ClickException(result.output)
+    yield from spent.items()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """A model's name to a predictor: find the weights, load the network, make it ready on a device."""
 
-import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from dpt_cli.checkpoint.fetch import Notify, fetch
-from dpt_cli.checkpoint.integrity import converted_path, sha256_of
+from dpt_cli.checkpoint.integrity import sha256_of
 from dpt_cli.engine.choice import resolve_engine
 from dpt_cli.errors import FetchError
 from dpt_cli.maps import DepthMap, LabelMap
@@ -77,6 +75,7 @@ def load_engine(
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
+    notify: Notify = lambda _line: None,
 ) -> "Engine":
     """Load a weights file into its row's network and make it ready on a device.
 
@@ -85,27 +84,14 @@ def load_engine(
         DeviceError: This machine has no such device or engine, or too little memory on it.
     """
     if resolve_engine(engine, device, precision) == "openvino":
-        return _load_openvino(spec, weights)
+        from dpt_cli.conversion import load_openvino
+
+        asked = "fp32" if precision == "auto" else precision
+        return load_openvino(spec, weights.path, weights.sha256, asked, notify)
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.engine.torch_engine import TorchEngine
 
     return TorchEngine(load_network(weights.path, spec.architecture), device, precision)
-
-
-def _load_openvino(spec: CheckpointSpec, weights: Weights) -> "Engine":
-    from dpt_cli.engine.openvino_engine import OpenVinoEngine
-
-    folder = converted_path(weights.sha256, spec.architecture)
-    if folder.is_dir():
-        # What cannot be read, a damaged cache, is made again.
-        with contextlib.suppress(RuntimeError):
-            return OpenVinoEngine(folder)
-        shutil.rmtree(folder)
-    from dpt_cli.checkpoint.load import load_network
-    from dpt_cli.engine.openvino_export import export
-
-    export(load_network(weights.path, spec.architecture), spec.architecture, folder)
-    return OpenVinoEngine(folder)
 
 
 @overload
@@ -162,9 +148,9 @@ def load(
         task: `depth` or `segment`.
         weights: A weights file to use instead of the published one.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        precision: `auto` (fp16 on CUDA, fp32 elsewhere), `fp32`, `fp16` or `bf16`.
-        engine: `auto` (OpenVINO where it is installed and the run is on a CPU in fp32, torch
-            elsewhere), `torch` or `openvino`.
+        precision: `auto` (fp16 on CUDA, fp32 elsewhere), `fp32`, `fp16`, `bf16` or `int8`.
+        engine: `auto` (OpenVINO for int8, and where it is installed and the run is on a CPU in
+            fp32; torch elsewhere), `torch` or `openvino`.
         resolution: What the network size aims at [px]: a side, or (height, width).
         multiple_of: 16, or 32 for the authors' network sizes.
         offline: Never touch the network.

@@ -49,16 +49,6 @@ def colormap_table(name: str) -> npt.NDArray[np.uint8]:
     return np.rint(rgba[:, :3] * 255).astype(np.uint8)
 
 
-def finite_range(values: npt.NDArray[np.float32]) -> tuple[float, float] | None:
-    """Return the least and the greatest finite value, None where none is finite."""
-    low, high = math.inf, -math.inf
-    for rows in _strips(values.shape[0]):
-        finite = values[rows][np.isfinite(values[rows])]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    return (low, high) if low <= high else None
-
-
 def colorize_depth(
     depth_map: DepthMap, colormap: str = "inferno", *, invert: bool = False
 ) -> npt.NDArray[np.uint8]:
@@ -72,19 +62,22 @@ def colorize_depth(
     """
     table = colormap_table(colormap)
     rgb = np.zeros((*depth_map.values.shape, 3), np.uint8)
-    span = finite_range(depth_map.values)
-    if span is None:
+    if depth_map.span is None:
         return rgb
-    low, high = sorted(float(end) for end in _nearness(depth_map, np.array(span, np.float32)))
+    span = np.array(depth_map.span, np.float32)
+    low, high = sorted(float(end) for end in _nearness(depth_map, span))
     ramp = table[::-1] if invert and high > low else table
     scale = 255 / (high - low) if high > low else 0.0
     for rows in _strips(rgb.shape[0]):
         # float64: the difference of two float32 may overflow.
         nearness = _nearness(depth_map, depth_map.values[rows]).astype(np.float64)
         unknown = ~np.isfinite(nearness)
-        nearness[unknown] = low
+        has_unknown = unknown.any()
+        if has_unknown:
+            nearness[unknown] = low
         rgb[rows] = _painted(np.rint((nearness - low) * scale).astype(np.uint8), ramp)
-        rgb[rows][unknown] = 0
+        if has_unknown:
+            rgb[rows][unknown] = 0
     return rgb
 
 

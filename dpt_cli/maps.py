@@ -4,6 +4,7 @@ A map is in the frame of the upright photograph. Nothing here reads, writes or c
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ class DepthMap:
         quantity: `"inverse_depth"` or `"depth"`.
         weights: The weights that made it, e.g. `depth/hybrid` or `my_copy.pt`.
         network_hw: Height and width the network saw [px].
-        precision: The arithmetic that made it: `fp32`, `fp16` or `bf16`.
+        precision: The arithmetic that made it: `fp32`, `fp16`, `bf16` or `int8`.
     """
 
     values: npt.NDArray[np.float32]
@@ -45,6 +46,19 @@ class DepthMap:
     def nearness(self) -> npt.NDArray[np.float32]:
         """Return the values turned so that larger is nearer, float32 (H, W); depth is negated."""
         return -self.values if self.is_metric else self.values
+
+    @cached_property
+    def span(self) -> tuple[float, float] | None:
+        """Return the least and the greatest finite value, None where none is finite."""
+        if not self.values.size:
+            return None
+        ends = self.values.min(), self.values.max()  # NaN where there is one
+        if not np.isfinite(ends).all():
+            finite = self.values[np.isfinite(self.values)]
+            if not finite.size:
+                return None
+            ends = finite.min(), finite.max()
+        return float(ends[0]), float(ends[1])
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.ade20k import COLORS
-from dpt_cli.colorize import finite_range
 from dpt_cli.errors import OutputError
 from dpt_cli.maps import DepthMap, LabelMap
 
@@ -50,10 +49,9 @@ def describe(result: DepthMap | LabelMap) -> dict[str, str]:
     facts["dpt:quantity"] = result.quantity
     facts["dpt:unit"] = result.unit
     facts["dpt:near"] = "small" if result.is_metric else "large"
-    span = finite_range(result.values)
-    if span is not None:
+    if result.span is not None:
         # Nine digits bring back every float32 exactly.
-        facts["dpt:min"], facts["dpt:max"] = (f"{value:.9g}" for value in span)
+        facts["dpt:min"], facts["dpt:max"] = (f"{value:.9g}" for value in result.span)
     return facts
 
 
@@ -125,7 +123,7 @@ def write_depth_png16(path: Path, depth_map: DepthMap) -> None:
         OutputError: The file cannot be written.
     """
     text = describe(depth_map)
-    low, high = finite_range(depth_map.values) or (0.0, 0.0)
+    low, high = depth_map.span or (0.0, 0.0)
     if depth_map.is_metric:
         offset, scale = 0.0, 1000.0
         text["dpt:pixel"] = "millimetres, 0 is unknown"

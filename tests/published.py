@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +76,39 @@ def authors_checkpoint(architecture: str, readout: Readout = "project") -> dict[
 def transformers_checkpoint(architecture: str) -> dict[str, Tensor]:
     """Return the same checkpoint in the layout of transformers."""
     return to_transformers(authors_checkpoint(architecture), architecture)
+
+
+_TRANSFORMERS_LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "backbone_out_indices": [5, 11, 17, 23],
+    "neck_hidden_sizes": [256, 512, 1024, 1024],
+}
+_TRANSFORMERS_HYBRID = {
+    "is_hybrid": True,
+    "image_size": 384,
+    "neck_hidden_sizes": [256, 512, 768, 768],
+    "reassemble_factors": [1, 1, 1, 0.5],
+    "backbone_config": {
+        "model_type": "bit",
+        "depths": [3, 4, 9],
+        "hidden_sizes": [256, 512, 1024],
+        "layer_type": "bottleneck",
+        "global_padding": "same",
+        "embedding_dynamic_padding": True,
+        "out_features": ["stage1", "stage2", "stage3"],
+    },
+}
+_TRANSFORMERS_SEGMENTATION = {"use_batch_norm_in_fusion_residual": True, "num_labels": 150}
+
+
+def transformers_options(architecture: str) -> dict[str, Any]:
+    """Return what `transformers.DPTConfig` takes for one of the published networks."""
+    encoder, head = architecture.split("-")
+    options = _TRANSFORMERS_LARGE if encoder == "large" else _TRANSFORMERS_HYBRID
+    return {**options, **(_TRANSFORMERS_SEGMENTATION if head == "segmentation" else {})}
 
 
 def to_transformers(checkpoint: dict[str, Tensor], like: str) -> dict[str, Tensor]:

@@ -35,7 +35,8 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "checkpoint": (set(), set()),
     "engine.choice": (set(), {"errors"}),
     "engine.openvino_engine": ({"numpy", "openvino"}, {"engine", "errors"}),
-    "engine.openvino_export": ({"torch", "openvino"}, {"engine", "model"}),
+    "engine.openvino_export": ({"torch"}, {"engine", "model"}),
+    "engine.openvino_int8": ({"numpy", "nncf"}, {"engine", "errors"}),
     "engine": ({"numpy", "torch"}, {"engine", "model", "errors"}),
     "postprocess": ({"numpy"}, {"specs"}),
     "predict": (
@@ -43,7 +44,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"preprocess", "engine", "postprocess", "specs", "maps", "model.config"},
     ),
     "colorize": ({"numpy", "cv2", "matplotlib"}, {"maps", "ade20k", "colormaps", "errors"}),
-    "writers": ({"numpy"}, {"maps", "colorize", "ade20k", "errors"}),
+    "writers": ({"numpy"}, {"maps", "ade20k", "errors"}),
     "batch": ({"numpy"}, {"errors", "plan", "predict", "engine"}),
     "measure": (set(), set()),
     "measure.rows": ({"numpy"}, {"preprocess", "specs"}),
@@ -58,9 +59,16 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "measure.bench": (set(), {"measure", "specs", "errors"}),
     "measure.advice": (set(), {"measure.rows"}),
+    "conversion": (
+        {"numpy"},
+        {"decode", "inputs", "predict", "maps", "specs", "checkpoint", "engine", "measure.drift"},
+    ),
     "api": (
         set(),
-        {"registry", "specs", "maps", "predict", "engine", "checkpoint", "model", "errors"},
+        {
+            *("registry", "specs", "maps", "predict", "engine", "conversion", "checkpoint"),
+            *("model", "errors"),
+        },
     ),
     "cli.bench_plot": ({"numpy", "matplotlib"}, {"measure.machine", "measure.rows"}),
     "cli": ({"click", "rich", "numpy"}, {""}),
@@ -69,6 +77,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
 _WRITING_ROOMS = (
     *("inputs", "decode", "registry", "checkpoint", "writers", "manifest", "cli"),
     "measure.machine",  # what the operating system tells, it tells in files
+    *("conversion", "engine.openvino"),  # OpenVINO's own files
 )
 _WRITING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
 

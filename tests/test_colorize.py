@@ -13,7 +13,6 @@ from dpt_cli.colorize import (
     colorize_depth,
     colorize_labels,
     colormap_table,
-    finite_range,
     overlay_labels,
     with_legend,
 )
@@ -73,13 +72,15 @@ def test_a_table_loads_no_more_of_matplotlib_than_it_needs(name: str, unwanted: 
         ([[5]], (5, 5)),
         ([[INF, 1, -INF]], (1, 1)),
         ([[NAN, INF]], None),
+        (np.empty((0, 4)), None),
         (np.arange(1000).reshape(200, 5), (0, 999)),
     ],
 )
 def test_the_range_is_that_of_finite_values(
     values: object, expected: tuple[float, float] | None
 ) -> None:
-    assert finite_range(np.asarray(values, np.float32)) == expected
+    found = DepthMap(np.asarray(values, np.float32), "inverse_depth", "weights", (32, 32)).span
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -55,13 +55,13 @@ def expected_path(source: Source) -> Path:
     return repository / "snapshots" / commit / source.file
 
 
-def converted_path(sha256: str, architecture: object) -> Path:
+def converted_path(sha256: str, architecture: object, precision: str = "fp32") -> Path:
     """Return the folder of a weights file as another engine's own files; safe to delete.
 
     Its name tells weights, architecture and how they are converted, so that none is out of date.
     """
     shape = hashlib.sha256(repr(architecture).encode()).hexdigest()
-    return _home() / "converted" / f"{sha256[:16]}-{shape[:8]}-{_CONVERSION}"
+    return _home() / "converted" / f"{sha256[:16]}-{shape[:8]}-{precision}-{_CONVERSION}"
 
 
 def _home() -> Path:

@@ -97,7 +97,7 @@ def bench_options(function: F) -> F:
             default="auto",
             show_default=True,
             metavar="LIST",
-            help="Comma-separated: auto (fp16 on CUDA, fp32 elsewhere), fp32, fp16, bf16.",
+            help="Comma-separated: auto (fp16 on CUDA, fp32 elsewhere), fp32, fp16, bf16, int8.",
         ),
         engine_option,
         device_option,

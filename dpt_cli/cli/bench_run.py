@@ -3,14 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import cache
 
 import click
 
-import dpt_cli
 from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli.bench_options import BenchOptions
+from dpt_cli.conversion import PHOTOGRAPHS
 from dpt_cli.decode import read_rgb
 from dpt_cli.engine.choice import resolve_engine
 from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
@@ -20,14 +20,13 @@ from dpt_cli.measure.advice import advise
 from dpt_cli.measure.bench import Bench
 from dpt_cli.measure.loaded import RGB, Model
 from dpt_cli.measure.machine import Machine, describe_machine
-from dpt_cli.measure.peaks import Peaks, measure_peaks
+from dpt_cli.measure.peaks import PEAK_PRECISIONS, Peaks, measure_peaks
 from dpt_cli.measure.rows import RANDOM, Row, Setting
 from dpt_cli.specs import CheckpointSpec
 
 _SCHEMA = 1
 _SOME_FAILED = 3
 _INTERRUPTED = 130
-_OUR_PHOTOGRAPHS = Path(dpt_cli.__file__).parent / "bundled" / "photographs"
 
 
 def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
@@ -58,6 +57,8 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
     interrupted, error = False, None
     try:
         for precision in dict.fromkeys(setting.precision for setting in settings):
+            if precision not in PEAK_PRECISIONS:
+                continue
             _say(f"this machine's own peak in {precision}")
             peaks[precision] = measure_peaks(device, precision)
         bench.run(settings)
@@ -107,7 +108,7 @@ def _photographs(options: BenchOptions) -> tuple[dict[str, RGB], int]:
     """
     if options.no_drift:
         return {}, 0
-    given = find_photographs(options.images or (_OUR_PHOTOGRAPHS,)).photographs
+    given = find_photographs(options.images or (PHOTOGRAPHS,)).photographs
     read = {photograph: _read(photograph) for photograph in given}
     usable = {
         str(photograph.path if options.images else photograph.relative): rgb
@@ -162,17 +163,22 @@ def _engine(
     engines = {resolve_engine(options.engine, device, precision) for precision in precisions}
     # Random weights are nothing to convert and to keep.
     can_convert = None not in weights.values()
-    if options.engine == "auto":
+    if options.engine == "auto" and "int8" not in precisions:
         return "openvino" if engines == {"openvino"} and can_convert else "torch"
-    if options.engine == "openvino" and not can_convert:
+    if len(engines) > 1:
+        raise DeviceError("int8 and half precision are of two engines: measure them in two runs")
+    if "openvino" in engines and not can_convert:
         raise DeviceError("--engine openvino needs weights on this disk: random ones run on torch")
-    return options.engine
+    return engines.pop()
 
 
 def _model(spec: CheckpointSpec, weights: Weights | None, device: str, engine: str) -> Model:
     if engine == "openvino" and weights is not None:
-        loaded = load_engine(spec, weights, device, "fp32", engine)
-        return Model(spec, weights.label, lambda _precision: loaded)
+        return Model(
+            spec,
+            weights.label,
+            cache(lambda precision: load_engine(spec, weights, device, precision, engine, _say)),
+        )
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.model.dpt import build_dpt
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from dpt_cli.colorize import finite_range
 from dpt_cli.maps import DepthMap, LabelMap
 
 
@@ -11,5 +10,5 @@ def facts_of(result: DepthMap | LabelMap) -> dict[str, Any]:
     facts = {"network_hw": list(result.network_hw), "precision": result.precision}
     if isinstance(result, LabelMap):
         return facts | {"quantity": "labels", "unit": None, "min": None, "max": None}
-    low, high = finite_range(result.values) or (None, None)
+    low, high = result.span or (None, None)
     return facts | {"quantity": result.quantity, "unit": result.unit, "min": low, "max": high}

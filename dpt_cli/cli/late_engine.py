@@ -69,7 +69,12 @@ class LateEngine:
                 options, weights = self._options, self.weights
                 self._report.say(f"Loading {weights.path.name}")
                 self._engine = load_engine(
-                    self._spec, weights, options.device, options.precision, options.engine
+                    self._spec,
+                    weights,
+                    options.device,
+                    options.precision,
+                    options.engine,
+                    self._report.say,
                 )
             return self._engine
 
@@ -103,6 +108,11 @@ class LateEngine:
         """The arithmetic asked for; empty before it is loaded."""
         return self._engine.precision if self._engine else ""
 
+    @property
+    def remark(self) -> str:
+        """What its arithmetic changes in the maps; empty before it is loaded."""
+        return self._engine.remark if self._engine else ""
+
     def identity(self) -> dict[str, str]:
         """Return the model, its weights and the device, for machines."""
         weights = self.weights
@@ -115,5 +125,6 @@ class LateEngine:
         return (
             f"weights: {self.weights.label} (checked against: {self.weights.checked})",
             f"device: {self.device}, {self.precision}",
+            *([f"precision: {self.remark}"] if self.remark else []),
             f"numbers: {self._spec.meaning}",
         )

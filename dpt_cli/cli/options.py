@@ -11,7 +11,7 @@ from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -152,7 +152,7 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             type=click.Choice(PRECISIONS),
             default="auto",
             show_default=True,
-            help="auto: fp16 on CUDA, fp32 elsewhere.",
+            help="auto: fp16 on CUDA, fp32 elsewhere. int8: on a CPU with OpenVINO, approximate.",
         ),
         engine_option,
         click.option(

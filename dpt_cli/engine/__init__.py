@@ -13,7 +13,7 @@ class RawOutput:
 
     Attributes:
         values: float32 (h, w) inverse depth or (num_classes, h, w) logits.
-        precision: The arithmetic that made it: `fp32`, `fp16` or `bf16`.
+        precision: The arithmetic that made it: `fp32`, `fp16`, `bf16` or `int8`.
     """
 
     values: npt.NDArray[np.float32]
@@ -29,7 +29,11 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """The arithmetic asked for: `fp32`, `fp16` or `bf16`."""
+        """The arithmetic asked for: `fp32`, `fp16`, `bf16` or `int8`."""
+
+    @property
+    def remark(self) -> str:
+        """What its arithmetic changes in the maps; empty where that is rounding alone."""
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
         """Run a batch, float32 (B, 3, h, w), normalised; one result an image."""

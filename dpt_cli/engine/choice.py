@@ -12,13 +12,18 @@ _INSTALL = "pip install 'dpt-vision[openvino]'"
 def resolve_engine(name: str, device: str, precision: str) -> str:
     """Return `torch` or `openvino`.
 
-    `auto` is OpenVINO where it is installed and the run would be on a CPU in fp32, torch elsewhere.
+    `auto` is OpenVINO for int8, and where it is installed and the run would be on a CPU in fp32;
+    torch elsewhere.
 
     Raises:
         DeviceError: OpenVINO is asked for and not installed, or cannot do what is asked.
     """
     is_here = has_openvino()
-    fits = device in ("auto", "cpu") and precision in ("auto", "fp32")
+    fits = device in ("auto", "cpu") and precision in ("auto", "fp32", "int8")
+    if precision == "int8":
+        if name == "torch":
+            raise DeviceError("int8 is OpenVINO's: --engine openvino, or leave it to auto")
+        name = "openvino"
     if name == "auto":
         return "openvino" if is_here and fits and (device == "cpu" or not _has_gpu()) else "torch"
     if name == "openvino":
@@ -26,7 +31,7 @@ def resolve_engine(name: str, device: str, precision: str) -> str:
             raise DeviceError(f"OpenVINO is not installed: {_INSTALL}")
         if not fits:
             raise DeviceError(
-                f"--engine openvino runs on the CPU in fp32, not on {device} in {precision}"
+                f"--engine openvino runs on the CPU in fp32 or int8, not on {device} in {precision}"
             )
     return name
 

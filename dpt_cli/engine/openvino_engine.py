@@ -1,6 +1,9 @@
 """The network on OpenVINO: a CPU, without torch once a checkpoint was converted."""
 
+import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +12,17 @@ from dpt_cli.engine import RawOutput
 from dpt_cli.errors import NetworkOutputError, OutOfMemoryError
 
 MODEL_FILE = "model.xml"
+REMARK_FILE = "int8.json"
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without its telemetry, which would send events as soon as imported."""
+    # As if that package were not installed, which OpenVINO provides for.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    module: ModuleType = openvino
+    return module
 
 
 class OpenVinoEngine:
@@ -16,28 +30,34 @@ class OpenVinoEngine:
 
     Attributes:
         device: Where it runs.
-        precision: `fp32`.
+        precision: `fp32` or `int8`.
+        remark: For int8, what it changes in the maps.
     """
 
     device = "cpu (OpenVINO)"
-    precision = "fp32"
 
     def __init__(self, folder: Path) -> None:
-        """Compile the model in a folder that `openvino_export.export` filled.
+        """Compile the model in a folder that `openvino_export` or `openvino_int8` filled.
 
         What the compiler finds out about this CPU is kept there for the next start.
         """
-        import openvino
-
-        self._model = openvino.Core().compile_model(
-            folder / MODEL_FILE,
-            "CPU",
-            {
-                # It would compute in bf16 where a CPU has the instructions.
-                "INFERENCE_PRECISION_HINT": "f32",
-                "PERFORMANCE_HINT": "LATENCY",
-                "CACHE_DIR": str(folder / "compiled"),
-            },
+        remark_file = folder / REMARK_FILE
+        is_int8 = remark_file.is_file()
+        self.precision = "int8" if is_int8 else "fp32"
+        self.remark = json.loads(remark_file.read_bytes())["remark"] if is_int8 else ""
+        self._model = (
+            import_openvino()
+            .Core()
+            .compile_model(
+                folder / MODEL_FILE,
+                "CPU",
+                {
+                    # For what is not int8: else bf16, where a CPU has the instructions.
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "PERFORMANCE_HINT": "LATENCY",
+                    "CACHE_DIR": str(folder / "compiled"),
+                },
+            )
         )
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from dpt_cli.engine.fold import fold_constants
-from dpt_cli.engine.openvino_engine import MODEL_FILE
+from dpt_cli.engine.openvino_engine import MODEL_FILE, import_openvino
 from dpt_cli.model.config import PATCH_SIZE, DPTConfig
 from dpt_cli.model.dpt import DPT
 
@@ -18,8 +18,7 @@ def export(network: DPT, config: DPTConfig, folder: Path) -> None:
 
     The folder appears whole or not at all; where another process was first, its work stays.
     """
-    import openvino
-
+    openvino = import_openvino()
     grid_h, grid_w = config.vit.grid_hw
     # Not the size it was trained at, where the position embedding is not resized.
     example = torch.zeros(1, 3, (grid_h + 1) * PATCH_SIZE, (grid_w + 2) * PATCH_SIZE)

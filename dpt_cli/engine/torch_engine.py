@@ -49,7 +49,10 @@ class TorchEngine:
     Attributes:
         device: The device's name.
         precision: `fp32`, `fp16` or `bf16`.
+        remark: Empty.
     """
+
+    remark = ""
 
     def __init__(self, network: DPT, device: str = "auto", precision: str = "auto") -> None:
         """Fold the network's constants, in place, and move it to a device.

@@ -45,7 +45,7 @@ class Bench:
             load: Loads a row's network; called once for each.
             device: Where networks run.
             photographs: What drift is measured on; none for no drift.
-            peaks: This machine's own, by precision.
+            peaks: This machine's own, by precision, where known.
             num_runs: Timed calls a row; None for as many as fit into a few seconds.
             notify: Takes one line for the user.
         """
@@ -91,7 +91,8 @@ class Bench:
     def _measure(self, network: Loaded, setting: Setting) -> None:
         operations = _count_operations_once(setting.spec.architecture, setting.network_hw)
         row = Row(setting, self._device, network.model.weights, operations=operations)
-        least_s = self._peaks[setting.precision].least_seconds(operations) * setting.batch_size
+        peaks = self._peaks.get(setting.precision)
+        least_s = peaks.least_seconds(operations) * setting.batch_size if peaks else 0.0
         long = f", at least {least_s / 60:.0f} min a call" if least_s > _LONG_S else ""
         self._notify(f"{len(self.rows) + 1} of {self._num_settings}: {setting}{long}")
         try:
@@ -99,7 +100,8 @@ class Bench:
             if reason is None:
                 seconds, memory, note = network.times(setting, self._num_runs)
                 row = replace(row, seconds=seconds, memory=memory, note=note)
-                row = replace(row, share_of_peak=least_s / row.median_s)
+                if peaks:
+                    row = replace(row, share_of_peak=least_s / row.median_s)
             else:
                 row = replace(row, status="skipped", note=reason)
         except (OutOfMemoryError, MemoryError) as error:

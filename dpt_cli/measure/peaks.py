@@ -11,6 +11,8 @@ from torch import Tensor
 from dpt_cli.measure.rows import Operations
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# int8 runs on another engine, whose peak torch cannot show.
+PEAK_PRECISIONS = tuple(_DTYPES)
 _SECONDS_MEASURED = 0.3
 # From small to large until one takes long enough to be timed well: half precision on a CPU without
 # such instructions is a thousand times slower than a GPU, and would take minutes at a GPU's size.

@@ -27,7 +27,7 @@ class Setting:
         spec: The weights' row.
         target_hw: What the network size aims at [px].
         batch_size: Images a call.
-        precision: `fp32`, `fp16` or `bf16`.
+        precision: `fp32`, `fp16`, `bf16` or `int8`.
     """
 
     spec: CheckpointSpec

@@ -58,14 +58,17 @@ def test_labels_are_torchs(dpt: FrontDoor) -> None:
     assert (labels == expected).mean() > 0.999
 
 
-def test_the_second_start_imports_neither_torch_nor_timm(dpt: FrontDoor, home: Path) -> None:
+def test_the_second_start_imports_neither_torch_nor_timm_nor_ever_telemetry(
+    dpt: FrontDoor, home: Path
+) -> None:
     photograph = dpt.photograph()
     words = ["depth", str(photograph), "--weights", str(dpt.weights()), "--model", "small"]
     words += ["--registry", str(dpt.registry), "--engine", "openvino"]
     script = (
         "import sys\nfrom dpt_cli.cli import main\n"
         "try:\n    main(sys.argv[1:])\n"
-        "finally:\n    print(*sorted({'torch', 'timm', 'cv2'} & set(sys.modules)), file=sys.stderr)"
+        "finally:\n    heavy = {'torch', 'timm', 'cv2', 'openvino_telemetry.main'}\n"
+        "    print(*sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     environment = {**os.environ, "HF_HOME": str(home)}
     lines = []

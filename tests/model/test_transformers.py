@@ -19,7 +19,7 @@ import formula
 # for another torch, which transformers cannot.
 from dpt_cli.checkpoint.convert import convert_state_dict
 from dpt_cli.model.dpt import build_dpt
-from published import CONFIGS, transformers_checkpoint
+from published import CONFIGS, transformers_checkpoint, transformers_options
 
 transformers = pytest.importorskip("transformers")
 
@@ -32,41 +32,14 @@ TOLERANCE = 1e-5
 # formula spreads d from 0.01 / exp(√3) = 0.0018 upwards: by 4e-3 at most. Seen: 2.7e-3, 3.6e-3.
 HYBRID_TOLERANCE = 5e-3
 
-_LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "backbone_out_indices": [5, 11, 17, 23],
-    "neck_hidden_sizes": [256, 512, 1024, 1024],
-}
-_HYBRID = {
-    "is_hybrid": True,
-    "image_size": 384,
-    "neck_hidden_sizes": [256, 512, 768, 768],
-    "reassemble_factors": [1, 1, 1, 0.5],
-    "backbone_config": {
-        "model_type": "bit",
-        "depths": [3, 4, 9],
-        "hidden_sizes": [256, 512, 1024],
-        "layer_type": "bottleneck",
-        "global_padding": "same",
-        "embedding_dynamic_padding": True,
-        "out_features": ["stage1", "stage2", "stage3"],
-    },
-}
-_SEGMENTATION = {"use_batch_norm_in_fusion_residual": True, "num_labels": 150}
-
 
 def their_network(architecture: str, checkpoint: dict[str, Tensor], **options: Any) -> nn.Module:
     """Return transformers' network, filled strictly from a checkpoint under its own names."""
-    encoder, head = architecture.split("-")
-    options = {**(_LARGE if encoder == "large" else _HYBRID), **options}
+    config = transformers.DPTConfig(**{**transformers_options(architecture), **options})
     with torch.device("meta"):
-        if head == "depth":
-            built = transformers.DPTForDepthEstimation(transformers.DPTConfig(**options))
+        if architecture.endswith("-depth"):
+            built = transformers.DPTForDepthEstimation(config)
         else:
-            config = transformers.DPTConfig(**options, **_SEGMENTATION)
             built = transformers.DPTForSemanticSegmentation(config)
     built.load_state_dict(checkpoint, strict=True, assign=True)
     network: nn.Module = built.eval().requires_grad_(False)

@@ -1,0 +1,294 @@
+"""`dpt` beside its peers on a CPU: the same weights and the same pictures, turn by turn.
+
+    python benchmarks/peers.py --photos DIR --work DIR [--authors CHECKOUT --authors-python PYTHON]
+
+Warm: one network a process, all loaded, each in turn; cold: whole processes, each in turn; folder:
+one run each over many photographs. Weights are filled by formula, so int8 is calibrated for its
+speed alone. Ratios are of the same turn, so that a busy machine is busy for all.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+from contenders import CONTENDERS, import_transformers
+
+# No torch up here: a child's peak memory counts from the moment of its fork.
+
+_ROOT = Path(__file__).resolve().parents[1]
+_HERE = Path(__file__).resolve()
+_SIDE_PX = 384
+_PARTS = ("warm", "cold", "folder")
+_ENGINES = {
+    "dpt, torch": ("torch", "fp32"),
+    "dpt, OpenVINO": ("openvino", "fp32"),
+    "dpt, OpenVINO int8": ("openvino", "int8"),
+}
+_path = click.Path(path_type=Path, resolve_path=True)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@click.option("--photos", type=_path, help="A folder of photographs.")
+@click.option("--work", type=_path, help="A folder for weights (6 GB) and maps.")
+@click.option("--models", default="large,hybrid", show_default=True)
+@click.option("--runs", default=7, show_default=True, help="Turns, warm and cold.")
+@click.option("--count", default=200, show_default=True, help="Photographs of the folder run.")
+@click.option("--parts", default=",".join(_PARTS), show_default=True)
+@click.option("--authors", type=_path, help="A checkout of isl-org/DPT.")
+@click.option("--authors-python", type=click.Path(), help="A Python with timm 0.4.5.")
+def main(
+    ctx: click.Context,
+    photos: Path | None,
+    work: Path | None,
+    models: str,
+    runs: int,
+    count: int,
+    parts: str,
+    authors: Path | None,
+    authors_python: str | None,
+) -> None:
+    """Measure and print Markdown tables."""
+    if ctx.invoked_subcommand:
+        return
+    if photos is None or work is None:
+        raise click.UsageError("--photos and --work are needed")
+    os.environ["HF_HOME"] = str(work / "home")
+    chosen = parts.split(",")
+    pictures = sorted(it for it in photos.iterdir() if it.suffix.lower() in (".jpg", ".png"))
+    for model in models.split(","):
+        folder = work / model
+        _own("prepare", model, folder, pictures[0])
+        if "warm" in chosen:
+            names = [name for name in CONTENDERS if authors or "authors" not in name]
+            _tell(f"{model}, a forward at {_SIDE_PX} x {_SIDE_PX} [s]")
+            _print_rows(_warm(names, model, folder, runs, authors, authors_python))
+        if "cold" in chosen:
+            _tell(f"{model}, one photograph, a whole process")
+            _print_processes(_processes(model, folder, folder / "square.png"), runs)
+    if "folder" in chosen:
+        model = models.rpartition(",")[2]
+        few = _squares(work / f"photos-{count}", pictures[:count])
+        _tell(f"{model}, {count} photographs, a whole process")
+        _print_processes(_processes(model, work / model, few), 1)
+
+
+def _tell(line: str) -> None:
+    click.echo(f"\n### {line}\n")
+
+
+def _own(*arguments: object) -> None:
+    subprocess.run([sys.executable, _HERE, *map(str, arguments)], check=True, env=_environment())
+
+
+def _environment() -> dict[str, str]:
+    paths = (_ROOT, _ROOT / "tests", _HERE.parent)
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def _warm(
+    names: Sequence[str],
+    model: str,
+    folder: Path,
+    runs: int,
+    authors: Path | None,
+    authors_python: str | None,
+) -> list[tuple[str, list[float], str]]:
+    outputs = {name: folder / f"output-{index}.npy" for index, name in enumerate(names)}
+    workers = []
+    for name in names:
+        python, environment = sys.executable, _environment()
+        if "authors" in name:
+            python = authors_python or python
+            environment = {**os.environ, "AUTHORS": str(authors)}
+        command = [python, _HERE.with_name("contenders.py"), name, model, folder]
+        command += [folder / "image.npy", outputs[name]]
+        worker = subprocess.Popen(
+            list(map(str, command)),
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if worker.stdout is None or worker.stdout.readline() != "ready\n":
+            raise click.ClickException(f"{name} did not start")
+        workers.append(worker)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(runs + 1):
+        for name, worker in zip(names, workers, strict=True):
+            print("run", file=worker.stdin, flush=True)
+            seconds = float(json.loads(worker.stdout.readline()))
+            if turn:  # the first is the warm-up
+                times[name].append(seconds)
+    for worker in workers:
+        worker.communicate()
+    reference = np.load(outputs[names[0]])
+    rows = []
+    for name in names:
+        difference = np.linalg.norm(np.load(outputs[name]) - reference) / np.linalg.norm(reference)
+        rows.append((name, times[name], f"{difference:.0e}"))
+    return rows
+
+
+def _print_rows(rows: Sequence[tuple[str, list[float], str]]) -> None:
+    click.echo("| | median | times transformers' speed | differs from transformers by |")
+    click.echo("| --- | --- | --- | --- |")
+    for name, seconds, difference in rows:
+        click.echo(
+            f"| {name} | {median(seconds):.2f} | {_ratio(rows[0][1], seconds)} | {difference} |"
+        )
+
+
+def _ratio(base: Sequence[float], seconds: Sequence[float]) -> str:
+    ratios = [theirs / own for theirs, own in zip(base, seconds, strict=True)]
+    spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
+    return f"{median(ratios):.2f}{spread}"
+
+
+def _processes(model: str, folder: Path, photos: Path) -> dict[str, list[str]]:
+    """Return the commands that do the same work: maps of photographs, as colour PNG files."""
+    maps = folder / "maps"
+    theirs = [sys.executable, str(_HERE), "pipeline", str(folder), str(photos), str(maps)]
+    commands = {"transformers' pipeline": theirs}
+    for name, (engine, precision) in _ENGINES.items():
+        command = [sys.executable, "-m", "dpt_cli", "depth", str(photos), "-o", str(maps / engine)]
+        command += ["--model", model, "--weights", str(folder / "model.safetensors")]
+        command += ["--resolution", f"{_SIDE_PX}x{_SIDE_PX}", "--engine", engine]
+        command += ["--precision", precision, "--device", "cpu", "--quiet", "--force"]
+        commands[name] = command
+    return commands
+
+
+def _print_processes(commands: dict[str, list[str]], runs: int) -> None:
+    turns = [{name: _watch(command) for name, command in commands.items()} for _ in range(runs)]
+    click.echo("| | wall [s] | of the pipeline's | CPU [s] | peak memory [GB] |")
+    click.echo("| --- | --- | --- | --- | --- |")
+    first = next(iter(commands))
+    for name in commands:
+        wall_s, cpu_s, peak_gb = zip(*(turn[name] for turn in turns), strict=True)
+        base = [turn[first][0] for turn in turns]
+        click.echo(
+            f"| {name} | {median(wall_s):.2f} | {_ratio(wall_s, base)} "
+            f"| {median(cpu_s):.2f} | {median(peak_gb):.2f} |"
+        )
+
+
+def _watch(command: Sequence[str]) -> tuple[float, float, float]:
+    """Run a command; return its wall time [s], CPU time [s] and peak resident memory [GB]."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise click.ClickException(f"exit code {process.returncode}: {' '.join(command)}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e9
+
+
+def _squares(folder: Path, pictures: Iterable[Path]) -> Path:
+    """Write the pictures' middle squares, which both see at one size."""
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in pictures:
+        image = cv2.imread(str(picture))
+        side = min(image.shape[:2])
+        top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+        square = image[top : top + side, left : left + side]
+        cv2.imwrite(str(folder / f"{picture.stem}.jpg"), square)
+    return folder
+
+
+# The commands below run in processes of their own.
+
+
+@main.command(hidden=True)
+@click.argument("model")
+@click.argument("folder", type=_path)
+@click.argument("photo", type=_path)
+def prepare(model: str, folder: Path, photo: Path) -> None:
+    """Fill a folder: the weights in both layouts, the network's input, the int8 conversion."""
+    import torch
+    from safetensors.torch import save_file
+
+    from dpt_cli.decode import read_rgb
+    from dpt_cli.preprocess import network_input
+    from dpt_cli.registry import load_registry
+    from dpt_cli.writers import write_png
+    from published import authors_checkpoint, to_transformers, transformers_options
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rgb = read_rgb(photo)
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    square = rgb[top : top + side, left : left + side]
+    write_png(folder / "square.png", square)
+    spec = load_registry().find("depth", model)
+    image = network_input(square, (_SIDE_PX, _SIDE_PX), spec.input)
+    np.save(folder / "image.npy", image[None])
+    weights = folder / "model.safetensors"
+    if not weights.exists():
+        checkpoint = authors_checkpoint(f"{model}-depth")
+        torch.save(checkpoint, folder / "authors.pt")
+        part = weights.with_suffix(".part")
+        save_file(to_transformers(checkpoint, f"{model}-depth"), part, {"format": "pt"})
+        part.rename(weights)
+    transformers = import_transformers()
+    transformers.DPTConfig(**transformers_options(f"{model}-depth")).save_pretrained(folder)
+    # What the published repositories say: squashed to a square, bilinear.
+    transformers.DPTImageProcessor(
+        size={"height": _SIDE_PX, "width": _SIDE_PX},
+        resample=2,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    ).save_pretrained(folder)
+    _prepare_int8(model, weights, image)
+
+
+def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
+    """Convert with what a trained network keeps in fp32, whatever the formula's would need."""
+    from dpt_cli.api import find_weights, load_engine
+    from dpt_cli.checkpoint.integrity import converted_path
+    from dpt_cli.conversion import KEPT_IN_FP32
+    from dpt_cli.engine.openvino_engine import REMARK_FILE
+    from dpt_cli.engine.openvino_int8 import quantize
+    from dpt_cli.registry import load_registry
+
+    spec = load_registry().find("depth", model)
+    found = find_weights(spec, weights, offline=True, notify=click.echo)
+    load_engine(spec, found, "cpu", "fp32", "openvino")
+    folder = converted_path(found.sha256, spec.architecture, "int8")
+    if not folder.exists():
+        source = converted_path(found.sha256, spec.architecture)
+        quantize(source, [image], KEPT_IN_FP32[0], folder)
+        (folder / REMARK_FILE).write_text(json.dumps({"remark": "for its speed alone"}))
+
+
+@main.command(hidden=True)
+@click.argument("folder", type=_path)
+@click.argument("photos", type=_path)
+@click.argument("maps", type=_path)
+def pipeline(folder: Path, photos: Path, maps: Path) -> None:
+    """Make maps as transformers' documentation shows."""
+    estimate = import_transformers().pipeline("depth-estimation", model=str(folder), device="cpu")
+    files = sorted(photos.iterdir()) if photos.is_dir() else [photos]
+    maps.mkdir(exist_ok=True)
+    for file in files:
+        estimate(str(file))["depth"].save(maps / f"{file.stem}.png")
+
+
+if __name__ == "__main__":
+    main()
