@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dpt_cli.checkpoint.integrity import converted_path
 from dpt_cli.decode import read_rgb
 from dpt_cli.engine import Engine
-from dpt_cli.engine.openvino_engine import REMARK_FILE, OpenVinoEngine
+from dpt_cli.engine.openvino_engine import COMPILED_FOLDER, REMARK_FILE, OpenVinoEngine
 from dpt_cli.engine.openvino_int8 import quantize, require_nncf
 from dpt_cli.inputs import find_photographs
 from dpt_cli.maps import DepthMap, LabelMap
@@ -93,6 +93,7 @@ def _quantize(
             f"({measure_of(spec.output.quantity)}, {len(photographs)} photographs)"
         )
         (best / REMARK_FILE).write_text(json.dumps({"remark": remark, "drift": found[best]}))
+        shutil.rmtree(best / COMPILED_FOLDER)  # its name holds the path it was compiled at
         with contextlib.suppress(OSError):  # another process was first
             best.rename(folder)
 
