@@ -6,6 +6,7 @@ Locating a file stays quick: what huggingface_hub needs for a download is import
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,14 +68,22 @@ def verify(spec: CheckpointSpec) -> WeightsFile:
 
 
 def hush_hub(*, progress_bars: bool) -> None:
-    """Keep huggingface_hub's warnings, and if wanted its progress bars, off stderr."""
-    import logging
+    """Keep huggingface_hub's warnings, and if wanted its progress bars, off stderr.
 
-    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # lazy
+    Where it is not imported yet, by what it will read then: that import takes a quarter of a
+    second, and a run whose weights are on this disk never needs it.
+    """
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    if not progress_bars and constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
+        constants.HF_HUB_DISABLE_PROGRESS_BARS = True
+    if "huggingface_hub.utils" in sys.modules:
+        import logging
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    if not progress_bars:
-        disable_progress_bars()
+        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # lazy
+
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+        if not progress_bars:
+            disable_progress_bars()
 
 
 def _need_sources(spec: CheckpointSpec) -> None:
