@@ -42,6 +42,7 @@ _path = click.Path(path_type=Path, resolve_path=True)
 @click.option("--runs", default=7, show_default=True, help="Turns, warm and cold.")
 @click.option("--count", default=200, show_default=True, help="Photographs of the folder run.")
 @click.option("--parts", default=",".join(_PARTS), show_default=True)
+@click.option("--without", multiple=True, help="A contender to leave out, by its name.")
 @click.option("--authors", type=_path, help="A checkout of isl-org/DPT.")
 @click.option("--authors-python", type=click.Path(), help="A Python with timm 0.4.5.")
 def main(
@@ -52,6 +53,7 @@ def main(
     runs: int,
     count: int,
     parts: str,
+    without: tuple[str, ...],
     authors: Path | None,
     authors_python: str | None,
 ) -> None:
@@ -68,16 +70,17 @@ def main(
         _own("prepare", model, folder, pictures[0])
         if "warm" in chosen:
             names = [name for name in CONTENDERS if authors or "authors" not in name]
+            names = [name for name in names if name not in without]
             _tell(f"{model}, a forward at {_SIDE_PX} x {_SIDE_PX} [s]")
             _print_rows(_warm(names, model, folder, runs, authors, authors_python))
         if "cold" in chosen:
             _tell(f"{model}, one photograph, a whole process")
-            _print_processes(_processes(model, folder, folder / "square.png"), runs)
+            _print_processes(_processes(model, folder, folder / "square.png", without), runs)
     if "folder" in chosen:
         model = models.rpartition(",")[2]
         few = _squares(work / f"photos-{count}", pictures[:count])
         _tell(f"{model}, {count} photographs, a whole process")
-        _print_processes(_processes(model, work / model, few), 1)
+        _print_processes(_processes(model, work / model, few, without), 1)
 
 
 def _tell(line: str) -> None:
@@ -157,7 +160,9 @@ def _ratio(base: Sequence[float], seconds: Sequence[float]) -> str:
     return f"{median(ratios):.2f}{spread}"
 
 
-def _processes(model: str, folder: Path, photos: Path) -> dict[str, list[str]]:
+def _processes(
+    model: str, folder: Path, photos: Path, without: Sequence[str]
+) -> dict[str, list[str]]:
     """Return the commands that do the same work: maps of photographs, as colour PNG files."""
     maps = folder / "maps"
     theirs = [sys.executable, str(_HERE), "pipeline", str(folder), str(photos), str(maps)]
@@ -168,7 +173,7 @@ def _processes(model: str, folder: Path, photos: Path) -> dict[str, list[str]]:
         command += ["--resolution", f"{_SIDE_PX}x{_SIDE_PX}", "--engine", engine]
         command += ["--precision", precision, "--device", "cpu", "--quiet", "--force"]
         commands[name] = command
-    return commands
+    return {name: command for name, command in commands.items() if name not in without}
 
 
 def _print_processes(commands: dict[str, list[str]], runs: int) -> None:

@@ -173,7 +173,10 @@ def test_words_that_follow_no_range_are_usage(bench: Bench) -> None:
         (("--batch-size", "0"), "'0' is no list of whole numbers from 1"),
         (("--batch-size", "1,x"), "'1,x' is no list"),
         (("--batch-size", "1,"), "'1,' is no list"),
-        (("--precision", "fp8"), "unknown precision 'fp8'. There are: auto, fp32, fp16, bf16."),
+        (
+            ("--precision", "fp8"),
+            "unknown precision 'fp8'. There are: auto, fp32, fp16, bf16, int8.",
+        ),
         (("--engine", "tensorflow"), "'tensorflow' is not"),
         (("--runs", "0"), "0 is not in the range"),
         (("--task", "depht"), "'depht' is not one of"),
