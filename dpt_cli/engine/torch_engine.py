@@ -1,12 +1,13 @@
 """The network on torch: CUDA, MPS or CPU."""
 
 import contextlib
+import copy
 from contextlib import AbstractContextManager
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dpt_cli.engine import RawOutput
 from dpt_cli.engine.fold import fold_constants
@@ -44,7 +45,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 class TorchEngine:
-    """A network on one device, in one precision; weights stay float32.
+    """A network on one device, in one precision; the float32 weights stay, for what needs them.
 
     Attributes:
         device: The device's name.
@@ -67,6 +68,9 @@ class TorchEngine:
             folded = fold_constants(network).to(self._device)
             # Channels last: what convolutions compute in, so that nothing is reordered for them.
             self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+            self._half = self._network
+            if self.precision != "fp32":
+                self._half = _with_rounded_weights(self._network, _DTYPES[self.precision])
         except torch.OutOfMemoryError as error:
             raise DeviceError(f"{self.device} has too little memory for the weights") from error
 
@@ -105,9 +109,9 @@ class TorchEngine:
             # As quick as a batch, and the last bits do not depend on who shares it.
             return np.concatenate([self._infer(image[None], precision) for image in images])
         try:
-            batch = torch.from_numpy(images).to(self._device, memory_format=torch.channels_last)
+            network = self._network if precision == "fp32" else self._half
             with self._arithmetic(precision):
-                output: Tensor = self._network(batch)
+                output: Tensor = network(self._on_device(images))
             result: npt.NDArray[np.float32] = output.float().cpu().numpy()
         except RuntimeError as error:
             # The CPU's allocator raises a plain RuntimeError.
@@ -121,6 +125,13 @@ class TorchEngine:
             ) from error
         return result
 
+    def _on_device(self, images: npt.NDArray[np.float32]) -> Tensor:
+        batch = torch.from_numpy(images)
+        if self._device.type == "cuda":
+            # Pinned memory goes over while the CPU prepares the first operations.
+            batch = batch.pin_memory()
+        return batch.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+
     def _arithmetic(self, precision: str) -> AbstractContextManager[object]:
         if precision != "fp32":
             return torch.autocast(self._device.type, dtype=_DTYPES[precision])
@@ -131,3 +142,18 @@ class TorchEngine:
             enabled=True, allow_tf32=False
         )
         return exact
+
+
+def _with_rounded_weights(network: DPT, dtype: torch.dtype) -> DPT:
+    """Return a copy whose linear layers and convolutions hold rounded weights; the rest is shared.
+
+    The numbers are autocast's, which would round every weight anew at every call: it keeps rounded
+    ones only where there are gradients.
+    """
+    tensors = (*network.parameters(), *network.buffers())
+    replaced: dict[int, Tensor] = {id(tensor): tensor for tensor in tensors}
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            for weight in module.parameters(recurse=False):
+                replaced[id(weight)] = nn.Parameter(weight.to(dtype), requires_grad=False)
+    return copy.deepcopy(network, replaced)  # type: ignore[arg-type]  # the memo's type is any

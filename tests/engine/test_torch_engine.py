@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import formula
+from dpt_cli.engine.fold import fold_constants
 from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
 from dpt_cli.errors import DeviceError, NetworkOutputError
 from dpt_cli.model.dpt import DPT
@@ -55,6 +56,15 @@ def test_bf16_stays_near_fp32(small: DPT) -> None:
     # bf16 keeps 8 bits: 0.4 % a step, over some tens of layers.
     assert np.linalg.norm(half.values - exact.values) < 0.1 * np.linalg.norm(exact.values)
     assert not np.array_equal(half.values, exact.values)
+
+
+def test_weights_rounded_once_give_what_autocast_gives(small: DPT) -> None:
+    images = formula.image((64, 96))
+    plain = fold_constants(copy.deepcopy(small)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = plain(batch).float().numpy()[0]
+    np.testing.assert_array_equal(TorchEngine(small, "cpu", "bf16")(images)[0].values, expected)
 
 
 def test_half_precision_that_overflows_is_done_again_in_fp32(small: DPT) -> None:
