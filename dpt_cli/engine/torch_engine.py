@@ -156,4 +156,4 @@ def _with_rounded_weights(network: DPT, dtype: torch.dtype) -> DPT:
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             for weight in module.parameters(recurse=False):
                 replaced[id(weight)] = nn.Parameter(weight.to(dtype), requires_grad=False)
-    return copy.deepcopy(network, replaced)  # type: ignore[arg-type]  # the memo's type is any
+    return copy.deepcopy(network, replaced)

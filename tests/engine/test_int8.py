@@ -76,6 +76,21 @@ def test_while_the_drift_is_large_more_is_kept_in_fp32(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("nncf")
+def test_labels_in_int8_tell_the_share_that_changed(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpt_cli.conversion.SMALL_DRIFT", 1.0)
+    words = ("segment", dpt.photograph(), "--format", "npy", "--device", "cpu")
+    dpt(*words, "-o", "fp32", "--engine", "openvino", "-q")
+    result = dpt(*words, "-o", "int8", "--precision", "int8", "--engine", "auto")
+    assert "share of pixels that changed" in result.stderr
+    fp32, int8 = (np.load(dpt.desk / out / "photo_labels.npy") for out in ("fp32", "int8"))
+    # Classes of formula-filled weights lie close together, and many change.
+    assert 0.5 < (fp32 == int8).mean() < 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nncf")
 def test_bench_gives_its_drift_beside_fp32(dpt: FrontDoor) -> None:
     words = ("bench", "--weights", dpt.weights(), "--resolution", "64", "--runs", "1", "--json")
     document = json.loads(dpt(*words, "--precision", "fp32,int8", "--device", "cpu").stdout)
