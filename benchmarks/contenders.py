@@ -16,8 +16,7 @@ import numpy as np
 
 Forward = Callable[[], np.ndarray]
 
-# The libraries that are not ours know no torch of another build than their torchvision; see
-# dpt_cli/model/timm_parts.py.
+# As dpt_cli/model/timm_parts.py declares them, whose import would bring timm into what is measured.
 _TORCHVISION_OPERATORS = ("torchvision::nms", "torchvision::qnms")
 
 

@@ -4,25 +4,26 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.checkpoint.fetch import Notify
 from dpt_cli.checkpoint.integrity import converted_path
 from dpt_cli.decode import read_rgb
 from dpt_cli.engine import Engine
-from dpt_cli.engine.openvino_engine import COMPILED_FOLDER, REMARK_FILE, OpenVinoEngine
+from dpt_cli.engine.openvino_engine import COMPILED_FOLDER, REMARK_FILE, OpenVinoEngine, move_in
 from dpt_cli.engine.openvino_int8 import quantize, require_nncf
 from dpt_cli.inputs import find_photographs
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.measure.drift import mean_drift, measure_of
-from dpt_cli.predict import Predictor
+from dpt_cli.predict import Predictor, prepare
 from dpt_cli.specs import CheckpointSpec
 
 RGB = npt.NDArray[np.uint8]
-Notify = Callable[[str], None]
 
 PHOTOGRAPHS = Path(__file__).parent / "bundled" / "photographs"
 # Drift that is small beside the error of the published weights themselves, an AbsRel near 0.1.
@@ -75,7 +76,7 @@ def _quantize(
 ) -> None:
     """Write int8 weights and what they change, into a folder that appears whole or not at all."""
     photographs = [read_rgb(it.path) for it in find_photographs((PHOTOGRAPHS,)).photographs]
-    samples = [_predictor(spec, fp32).prepare(rgb).image for rgb in _views(photographs)]
+    samples = [prepare(rgb, spec).image for rgb in _views(photographs)]
     references = _maps(spec, fp32, photographs)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
         found: dict[Path, float] = {}
@@ -94,8 +95,7 @@ def _quantize(
         )
         (best / REMARK_FILE).write_text(json.dumps({"remark": remark, "drift": found[best]}))
         shutil.rmtree(best / COMPILED_FOLDER)  # its name holds the path it was compiled at
-        with contextlib.suppress(OSError):  # another process was first
-            best.rename(folder)
+        move_in(best, folder)
 
 
 def _views(photographs: Sequence[RGB]) -> Iterator[RGB]:
@@ -109,12 +109,8 @@ def _views(photographs: Sequence[RGB]) -> Iterator[RGB]:
             yield np.ascontiguousarray(part[:, ::-1])
 
 
-def _predictor(spec: CheckpointSpec, engine: Engine) -> Predictor[DepthMap]:
-    return Predictor(spec, engine, "")
-
-
 def _maps(
     spec: CheckpointSpec, engine: Engine, photographs: Sequence[RGB]
 ) -> list[DepthMap | LabelMap]:
-    predictor = _predictor(spec, engine)
+    predictor: Predictor[Any] = Predictor(spec, engine, "")
     return [predictor(rgb) for rgb in photographs]

@@ -117,9 +117,8 @@ def _save(
     probabilities = odds / odds.sum(axis=-1, keepdims=True)
     classes = np.sort(np.argsort(probabilities.sum(axis=(0, 1)))[-NUM_CLASSES_KEPT:])
     labels = logits.argmax(axis=-1)
-    part = target.with_suffix(".part.npz")
-    np.savez(
-        part,
+    _savez(
+        target,
         rgb=rgb,
         boxes=boxes,
         classes=classes.astype(np.int64),
@@ -128,6 +127,12 @@ def _save(
         indoor_share=np.isin(labels, INDOOR).mean(),
         **depths,
     )
+
+
+def _savez(target: Path, **arrays: npt.ArrayLike) -> None:
+    """Write an .npz that appears whole or not at all."""
+    part = target.with_suffix(".part.npz")
+    np.savez(part, **arrays)
     part.rename(target)
 
 
@@ -143,9 +148,7 @@ def prepare_scenes(cache: Path, scenes: Path, count: int, seed: int) -> Iterator
     ]
     for number, target in missing.items():
         rgb, inverse_depth = render(textures, np.random.default_rng([seed, number]))
-        part = target.with_suffix(".part.npz")
-        np.savez(part, rgb=rgb, depth_0=inverse_depth)
-        part.rename(target)
+        _savez(target, rgb=rgb, depth_0=inverse_depth)
         yield number
 
 

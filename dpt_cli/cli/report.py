@@ -105,8 +105,8 @@ class Report:
         self.num_files += len(outcome.job.outputs)
         result = outcome.result
         facts: Mapping[str, Any] = {}
-        # The range of a large map takes time that the network waits for: only where it is told.
         if self._as_json:
+            # Not before: the first words come before numpy is imported.
             from dpt_cli.cli.facts import facts_of
 
             facts = {**identity, **facts_of(result), "seconds": seconds}

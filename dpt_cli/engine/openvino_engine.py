@@ -26,6 +26,15 @@ def import_openvino() -> ModuleType:
     return module
 
 
+def move_in(part: Path, folder: Path) -> None:
+    """Give a filled folder its name; where another process was first, its work stays."""
+    try:
+        part.rename(folder)
+    except OSError:
+        if not (folder / MODEL_FILE).is_file():
+            raise
+
+
 class OpenVinoEngine:
     """A converted network, compiled for this CPU.
 

@@ -1,14 +1,13 @@
 """A network on torch to OpenVINO's files, once a checkpoint."""
 
-import os
-import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
 import torch
 
 from dpt_cli.engine.fold import fold_constants
-from dpt_cli.engine.openvino_engine import MODEL_FILE, import_openvino
+from dpt_cli.engine.openvino_engine import MODEL_FILE, import_openvino, move_in
 from dpt_cli.model.config import PATCH_SIZE, DPTConfig
 from dpt_cli.model.dpt import DPT
 
@@ -33,14 +32,9 @@ def export(network: DPT, config: DPTConfig, folder: Path) -> None:
             example_input=example,
             input=[openvino.PartialShape([-1, 3, -1, -1])],
         )
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
+        part = Path(work, "fp32")
+        part.mkdir()
         openvino.save_model(model, part / MODEL_FILE, compress_to_fp16=False)
-        part.rename(folder)
-    except OSError:
-        if not (folder / MODEL_FILE).is_file():
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        move_in(part, folder)
