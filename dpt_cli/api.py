@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from dpt_cli.checkpoint.fetch import Notify, fetch
 from dpt_cli.checkpoint.integrity import sha256_of
-from dpt_cli.engine.choice import resolve_engine
-from dpt_cli.errors import FetchError
+from dpt_cli.engine.choice import no_graphs, resolve_engine
+from dpt_cli.errors import DeviceError, FetchError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.predict import Predictor
@@ -76,14 +76,21 @@ def load_engine(
     precision: str = "auto",
     engine: str = "auto",
     notify: Notify = lambda _line: None,
+    *,
+    cuda_graphs: bool | None = None,
 ) -> "Engine":
     """Load a weights file into its row's network and make it ready on a device.
 
+    The arguments are those of `load`.
+
     Raises:
         CheckpointError: The file is damaged or does not fit the row's architecture.
-        DeviceError: This machine has no such device or engine, or too little memory on it.
+        DeviceError: This machine has no such device or engine, or too little memory on it, or is
+            asked for CUDA graphs elsewhere.
     """
     if resolve_engine(engine, device, precision) == "openvino":
+        if cuda_graphs:
+            raise DeviceError(no_graphs("cpu (OpenVINO)"))
         from dpt_cli.conversion import load_openvino
 
         asked = "fp32" if precision == "auto" else precision
@@ -91,7 +98,8 @@ def load_engine(
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.engine.torch_engine import TorchEngine
 
-    return TorchEngine(load_network(weights.path, spec.architecture), device, precision)
+    network = load_network(weights.path, spec.architecture)
+    return TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
 
 
 @overload
@@ -105,6 +113,7 @@ def load(
     engine: str = ...,
     resolution: int | tuple[int, int] | None = ...,
     multiple_of: int = ...,
+    cuda_graphs: bool | None = ...,
     offline: bool = ...,
     registry: Path | str | None = ...,
 ) -> Predictor[DepthMap]: ...
@@ -121,6 +130,7 @@ def load(
     engine: str = ...,
     resolution: int | tuple[int, int] | None = ...,
     multiple_of: int = ...,
+    cuda_graphs: bool | None = ...,
     offline: bool = ...,
     registry: Path | str | None = ...,
 ) -> Predictor[LabelMap]: ...
@@ -136,6 +146,7 @@ def load(
     engine: str = "auto",
     resolution: int | tuple[int, int] | None = None,
     multiple_of: int = PATCH_SIZE,
+    cuda_graphs: bool | None = None,
     offline: bool = False,
     registry: Path | str | None = None,
 ) -> Predictor[DepthMap] | Predictor[LabelMap]:
@@ -153,6 +164,8 @@ def load(
             fp32; torch elsewhere), `torch` or `openvino`.
         resolution: What the network size aims at [px]: a side, or (height, width).
         multiple_of: 16, or 32 for the authors' network sizes.
+        cuda_graphs: On CUDA, record the network's kernels for each shape of a batch and replay
+            them; None for shapes that keep coming.
         offline: Never touch the network.
         registry: Another `weights.toml`.
 
@@ -168,6 +181,6 @@ def load(
     spec = load_registry(Path(registry) if registry else None).find(task, model)
     file = Path(weights) if weights else None
     found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
-    loaded = load_engine(spec, found, device, precision, engine)
+    loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
     target_hw = (resolution, resolution) if isinstance(resolution, int) else resolution
     return Predictor(spec, loaded, found.label, target_hw, multiple_of)

@@ -6,13 +6,14 @@ Knows no terminal, no network and no file format: those come as plain functions 
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.cores import num_cores
 from dpt_cli.engine import RawOutput
 from dpt_cli.errors import (
     DptError,
@@ -30,19 +31,21 @@ B = TypeVar("B")
 
 # The errors that belong to one photograph; any other ends the run.
 _OF_ONE_PHOTOGRAPH = (InputError, OutputError, NetworkOutputError, OutOfMemoryError)
-# Decoding and writing each get this many threads: both let go of Python's lock while they work.
-_NUM_WORKERS = 2
+# Each thread that decodes or writes holds a photograph, in several forms: 12 megapixels, 0.4 GB.
+_MAX_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class Stages(Generic[MapT]):
-    """What happens to a photograph, step by step.
+    """What happens to a photograph, step by step, in threads of their own.
 
-    `decode`, `prepare`, `finish` and `write` run in threads of their own; `infer` in the caller's.
+    `load` alone runs in the caller's thread, once, before the first `infer`: an interrupt reaches
+    it. It returns how many calls of `infer` are worth being under way at once.
     """
 
     decode: Callable[[Job], RGB]
     prepare: Callable[[RGB], Prepared]
+    load: Callable[[], int]
     infer: Callable[[Sequence[Prepared]], list[RawOutput]]
     finish: Callable[[RawOutput, Prepared], MapT]
     write: Callable[[MapT, RGB, Job], None]
@@ -93,7 +96,7 @@ class _Buckets:
 def run(
     jobs: Iterable[Job], stages: Stages[MapT], batch_size: int = 1
 ) -> Generator[Done[MapT] | Failed, None, None]:
-    """Do every job and yield what became of it, in the order they end.
+    """Do every job and yield what became of it, batch by batch.
 
     Photographs of one network size share a batch, made up in the order of the jobs, so that
     results do not depend on the threads. An error of one photograph never stops the others. A
@@ -104,34 +107,28 @@ def run(
         DptError: Weights or device: nothing more can be done.
     """
     buckets = _Buckets(batch_size)
-    writing: deque[Future[Done[MapT] | Failed]] = deque()
-    with _threads("decode") as decoders, _threads("write") as writers:
-
-        def infer(items: Sequence[_Item]) -> Iterator[Failed]:
-            for item, raw in _infer(items, stages, buckets):
-                if isinstance(raw, Failed):
-                    yield raw
-                else:
-                    writing.append(writers.submit(_finish, item, raw, stages))
-
-        def written(num_left: int) -> Iterator[Done[MapT] | Failed]:
-            while len(writing) > num_left or (writing and writing[0].done()):
-                yield writing.popleft().result()
-
-        for item in _ahead(decoders, lambda job: _prepare(job, stages), jobs, batch_size):
+    num_workers = min(_MAX_WORKERS, max(2, num_cores() // 2))
+    num_ahead = batch_size + num_workers
+    with (
+        _threads("decode", num_workers) as decoders,
+        _threads("write", num_workers) as writers,
+        _Network(stages, buckets, writers) as network,
+    ):
+        for item in _ahead(decoders, lambda job: _prepare(job, stages), jobs, num_ahead):
             if isinstance(item, Failed):
                 yield item
                 continue
-            yield from infer(buckets.add(item))
-            yield from written(batch_size + _NUM_WORKERS)
+            network.start(buckets.add(item))
+            yield from network.ended(num_writing=num_ahead)
         for items in buckets.by_size.values():
-            yield from infer(items)
-        yield from written(0)
+            network.start(items)
+            yield from network.ended(num_writing=num_ahead)
+        yield from network.ended(num_writing=0)
 
 
 @contextmanager
-def _threads(name: str) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(_NUM_WORKERS, name)
+def _threads(name: str, num_threads: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(num_threads, name)
     try:
         yield pool
     finally:
@@ -139,16 +136,66 @@ def _threads(name: str) -> Iterator[ThreadPoolExecutor]:
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[A], B], values: Iterable[A], batch_size: int
+    pool: ThreadPoolExecutor, function: Callable[[A], B], values: Iterable[A], num_ahead: int
 ) -> Iterator[B]:
-    """Map in order, no further ahead than the next batch and what the threads hold."""
+    """Map in order, no more than so many values ahead."""
     pending: deque[Future[B]] = deque()
     for value in values:
         pending.append(pool.submit(function, value))
-        if len(pending) > batch_size + _NUM_WORKERS:
+        if len(pending) > num_ahead:
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
+
+
+class _Network(Generic[MapT]):
+    """The batches under way: in the network, and behind it in the threads that write."""
+
+    def __init__(
+        self, stages: Stages[MapT], buckets: _Buckets, writers: ThreadPoolExecutor
+    ) -> None:
+        self._stages: Stages[MapT] = stages
+        self._buckets, self._writers = buckets, writers
+        self._num_at_once = 0
+        self._threads = ExitStack()
+        self._pool: ThreadPoolExecutor | None = None
+        self._batches: deque[Future[list[Future[Done[MapT] | Failed]]]] = deque()
+        self._writing: deque[Future[Done[MapT] | Failed]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._threads.close()
+
+    def start(self, items: Sequence[_Item]) -> None:
+        """Give a batch to the network; none is no batch."""
+        if not items:
+            return
+        if self._pool is None:
+            self._num_at_once = self._stages.load()
+            self._pool = self._threads.enter_context(_threads("network", self._num_at_once))
+        self._batches.append(self._pool.submit(self._infer, items))
+
+    def ended(self, num_writing: int) -> Iterator[Done[MapT] | Failed]:
+        """Yield what has ended, waiting until no more than so many photographs are in writing.
+
+        In the network it leaves what it takes at once and one batch that waits for it; nothing
+        where nothing is to be left in writing.
+        """
+        num_batches = self._num_at_once + 1 if num_writing else 0
+        while len(self._batches) > num_batches or _has_ended(self._batches):
+            self._writing.extend(self._batches.popleft().result())
+        while len(self._writing) > num_writing or _has_ended(self._writing):
+            yield self._writing.popleft().result()
+
+    def _infer(self, items: Sequence[_Item]) -> list[Future[Done[MapT] | Failed]]:
+        outputs = _infer(items, self._stages, self._buckets)
+        return [self._writers.submit(_finish, item, raw, self._stages) for item, raw in outputs]
+
+
+def _has_ended(futures: Sequence[Future[A]]) -> bool:
+    return bool(futures) and futures[0].done()
 
 
 def _prepare(job: Job, stages: Stages[MapT]) -> _Item | Failed:
@@ -164,8 +211,6 @@ def _prepare(job: Job, stages: Stages[MapT]) -> _Item | Failed:
 def _infer(
     items: Sequence[_Item], stages: Stages[MapT], buckets: _Buckets
 ) -> Iterator[tuple[_Item, RawOutput | Failed]]:
-    if not items:
-        return
     try:
         yield from zip(items, stages.infer([item.prepared for item in items]), strict=True)
     except (NetworkOutputError, OutOfMemoryError) as error:
@@ -180,7 +225,9 @@ def _infer(
         yield from _infer(items[half:], stages, buckets)
 
 
-def _finish(item: _Item, raw: RawOutput, stages: Stages[MapT]) -> Done[MapT] | Failed:
+def _finish(item: _Item, raw: RawOutput | Failed, stages: Stages[MapT]) -> Done[MapT] | Failed:
+    if isinstance(raw, Failed):
+        return raw
     try:
         result = stages.finish(raw, item.prepared)
         stages.write(result, item.rgb, item.job)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dpt_cli import batch
 from dpt_cli.batch import RGB, Done, Failed, Stages, run
 from dpt_cli.engine import RawOutput
 from dpt_cli.errors import (
@@ -34,6 +35,8 @@ class Run:
         self.decoded = 0
         self.fail: dict[str, Callable[[int], None]] = {}
         self.limit = 99
+        self.num_at_once = 1
+        self.num_loads = 0
         self._sizes = sizes
 
     def _may_fail(self, stage: str, number: int) -> None:
@@ -51,6 +54,12 @@ class Run:
         self._may_fail("prepare", number)
         side = self._sizes[number % len(self._sizes)]
         return Prepared(np.full((3, side, 16), number, np.float32), (1, 1))
+
+    def load(self) -> int:
+        assert threading.current_thread() is threading.main_thread()
+        self.num_loads += 1
+        self._may_fail("load", 0)
+        return self.num_at_once
 
     def infer(self, batch: Sequence[Prepared]) -> list[RawOutput]:
         numbers = [int(prepared.image[0, 0, 0]) for prepared in batch]
@@ -73,7 +82,7 @@ class Run:
         self.written.append(number)
 
     def stages(self) -> Stages[DepthMap]:
-        return Stages(self.decode, self.prepare, self.infer, self.finish, self.write)
+        return Stages(self.decode, self.prepare, self.load, self.infer, self.finish, self.write)
 
     def __call__(self, batch_size: int = 1) -> dict[int, str]:
         """Run every job; return what became of each."""
@@ -85,6 +94,22 @@ class Run:
             else str(outcome.error)
             for outcome in outcomes
         }
+
+
+class Inside:
+    """A stage that takes a while and counts how many are inside."""
+
+    def __init__(self) -> None:
+        self.most = self._now = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, _number: int) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.03)
+        with self._lock:
+            self._now -= 1
 
 
 def raises(error: Exception, *numbers: int) -> Callable[[int], None]:
@@ -147,14 +172,56 @@ def test_any_other_error_ends_the_run(stage: str, error: Exception) -> None:
         it()
 
 
-def test_little_is_decoded_ahead() -> None:
+def test_little_is_decoded_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "num_cores", lambda: 2)
     it = Run()
     outcomes = run(JOBS, it.stages())
     next(outcomes)
     time.sleep(0.05)
-    # One in the network, one a batch, two a pool of threads, and the one asked for.
-    assert it.decoded <= 8
+    # Two in the network or before it, one a batch, two a pool of threads, and the one asked for.
+    assert it.decoded <= 9
     outcomes.close()
+
+
+@pytest.mark.parametrize(("num_cores", "num_threads"), [(1, 2), (12, 6), (96, 8)])
+@pytest.mark.parametrize("stage", ["decode", "write"])
+def test_more_cores_decode_and_write_more_at_once(
+    monkeypatch: pytest.MonkeyPatch, stage: str, num_cores: int, num_threads: int
+) -> None:
+    monkeypatch.setattr(batch, "num_cores", lambda: num_cores)
+    it = Run()
+    inside = Inside()
+    it.fail[stage] = inside
+    it()
+    assert inside.most == num_threads
+
+
+@pytest.mark.parametrize("num_at_once", [1, 2])
+def test_the_network_gets_as_many_batches_at_once_as_it_takes(num_at_once: int) -> None:
+    it = Run()
+    it.num_at_once = num_at_once
+    inside = Inside()
+    it.fail["infer"] = inside
+    assert it() == dict.fromkeys(range(12), "done")
+    assert inside.most == num_at_once
+
+
+def test_the_network_is_loaded_once_and_only_for_a_photograph_that_decodes() -> None:
+    it = Run()
+    it(4)
+    assert it.num_loads == 1
+    it = Run()
+    it.fail["decode"] = raises(InputError("no image"), *range(12))
+    it()
+    assert it.num_loads == 0
+
+
+def test_weights_that_cannot_be_had_end_the_run() -> None:
+    it = Run()
+    it.fail["load"] = raises(FetchError("none"), 0)
+    with pytest.raises(FetchError):
+        it()
+    assert not it.written
 
 
 def test_closing_lets_begun_files_end_and_drops_the_rest() -> None:

@@ -11,6 +11,7 @@ from dpt_cli.cli.bench_values import Counts, Resolutions, Sizes
 from dpt_cli.cli.complete import complete_models
 from dpt_cli.cli.options import (
     PRECISIONS,
+    compile_option,
     debug_option,
     device_option,
     engine_option,
@@ -33,6 +34,7 @@ class BenchOptions:
     precision: tuple[str, ...]
     engine: str
     device: str
+    cuda_graphs: bool
     runs: int | None
     images: tuple[Path, ...]
     no_drift: bool
@@ -101,6 +103,7 @@ def bench_options(function: F) -> F:
         ),
         engine_option,
         device_option,
+        compile_option(default=False, meaning="no"),
         click.option(
             "--runs",
             type=click.IntRange(min=1),

@@ -1,7 +1,5 @@
 """The course of `dpt bench`: weights, photographs, settings; then the report and its files."""
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -10,21 +8,20 @@ import click
 from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli.bench_options import BenchOptions
+from dpt_cli.cli.bench_report import report, say
 from dpt_cli.conversion import PHOTOGRAPHS
 from dpt_cli.decode import read_rgb
-from dpt_cli.engine.choice import resolve_engine
+from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
 from dpt_cli.errors import DeviceError, DptError, InputError
 from dpt_cli.inputs import Photograph, find_photographs
-from dpt_cli.measure.advice import advise
 from dpt_cli.measure.bench import Bench
 from dpt_cli.measure.loaded import RGB, Model
-from dpt_cli.measure.machine import Machine, describe_machine
+from dpt_cli.measure.machine import describe_machine
 from dpt_cli.measure.peaks import PEAK_PRECISIONS, Peaks, measure_peaks
-from dpt_cli.measure.rows import RANDOM, Row, Setting
+from dpt_cli.measure.rows import RANDOM, Setting
 from dpt_cli.specs import CheckpointSpec
 
-_SCHEMA = 1
 _SOME_FAILED = 3
 _INTERRUPTED = 130
 
@@ -44,22 +41,24 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
     device = str(resolve_device(options.device))
     settings = _settings(options, specs, device)
     engine = _engine(options, weights, device, [setting.precision for setting in settings])
+    if options.cuda_graphs and not device.startswith("cuda"):
+        raise DeviceError(no_graphs(device))
     machine, peaks = describe_machine(device), dict[str, Peaks]()
-    _say(f"engine: {engine}")
+    say(f"engine: {engine}{', CUDA graphs' if options.cuda_graphs else ''}")
     bench = Bench(
-        load=lambda spec: _model(spec, weights[spec.id], device, engine),
+        load=lambda spec: _model(options, spec, weights[spec.id], device, engine),
         device=device,
         photographs=list(photographs.values()),
         peaks=peaks,
         num_runs=options.runs,
-        notify=_say,
+        notify=say,
     )
     interrupted, error = False, None
     try:
         for precision in dict.fromkeys(setting.precision for setting in settings):
             if precision not in PEAK_PRECISIONS:
                 continue
-            _say(f"this machine's own peak in {precision}")
+            say(f"this machine's own peak in {precision}")
             peaks[precision] = measure_peaks(device, precision)
         bench.run(settings)
     except KeyboardInterrupt:
@@ -68,10 +67,10 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
         if not bench.rows:
             raise
         error = stopped
-    _report(options, engine, bench.rows, machine, peaks, list(photographs), interrupted=interrupted)
+    report(options, engine, bench.rows, machine, peaks, list(photographs), interrupted=interrupted)
     if interrupted:
         num_measured = sum(row.is_measured for row in bench.rows)
-        _say(f"Interrupted: {num_measured} of {len(settings)} measured.")
+        say(f"Interrupted: {num_measured} of {len(settings)} measured.")
         click.get_current_context().exit(_INTERRUPTED)
     if error is None and not any(row.is_measured for row in bench.rows):
         error = DptError(f"nothing could be measured: {bench.rows[0].note}")
@@ -81,22 +80,18 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
         click.get_current_context().exit(_SOME_FAILED)
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
 def _weights(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> dict[str, Weights | None]:
     """Return the checked weights by row, None where none are on this disk."""
     found: dict[str, Weights | None] = {}
     for spec in specs:
         if options.weights is None and locate(spec) is None:
-            _say(
+            say(
                 f"{spec.id}: no weights on this disk, and none are downloaded: random ones are "
                 "timed, and there is no drift"
             )
             found[spec.id] = None
         else:
-            found[spec.id] = find_weights(spec, options.weights, offline=True, notify=_say)
+            found[spec.id] = find_weights(spec, options.weights, offline=True, notify=say)
     return found
 
 
@@ -125,7 +120,7 @@ def _read(photograph: Photograph) -> RGB | None:
     try:
         return read_rgb(photograph.path)
     except InputError as error:
-        _say(f"Failed: {error}")
+        say(f"Failed: {error}")
         return None
 
 
@@ -172,12 +167,14 @@ def _engine(
     return engines.pop()
 
 
-def _model(spec: CheckpointSpec, weights: Weights | None, device: str, engine: str) -> Model:
+def _model(
+    options: BenchOptions, spec: CheckpointSpec, weights: Weights | None, device: str, engine: str
+) -> Model:
     if engine == "openvino" and weights is not None:
         return Model(
             spec,
             weights.label,
-            cache(lambda precision: load_engine(spec, weights, device, precision, engine, _say)),
+            cache(lambda precision: load_engine(spec, weights, device, precision, engine, say)),
         )
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.model.dpt import build_dpt
@@ -187,64 +184,9 @@ def _model(spec: CheckpointSpec, weights: Weights | None, device: str, engine: s
     else:
         network = load_network(weights.path, spec.architecture)
     label = weights.label if weights else RANDOM
-    # One network for every precision: its weights stay float32.
-    return Model(spec, label, lambda precision: TorchEngine(network, device, precision))
 
+    def on_torch(precision: str) -> TorchEngine:
+        # One network for every precision: its weights stay float32.
+        return TorchEngine(network, device, precision, cuda_graphs=options.cuda_graphs)
 
-def _report(
-    options: BenchOptions,
-    engine: str,
-    rows: Sequence[Row],
-    machine: Machine,
-    peaks: Mapping[str, Peaks],
-    photographs: Sequence[str],
-    *,
-    interrupted: bool,
-) -> None:
-    advice = advise(rows)
-    if options.as_json:
-        document = {
-            "schema": _SCHEMA,
-            "machine": dataclasses.asdict(machine),
-            "engine": engine,
-            "peaks": {
-                precision: {
-                    "matrix_gflop_per_s": peak.matrix / 1e9,
-                    "convolution_gflop_per_s": peak.convolution / 1e9,
-                }
-                for precision, peak in peaks.items()
-            },
-            "photographs": photographs,
-            "interrupted": interrupted,
-            "rows": [row.facts() for row in rows],
-            "advice": advice,
-        }
-        # ASCII: any terminal can show it.
-        click.echo(json.dumps(document, indent=2))
-    else:
-        from dpt_cli.cli.bench_table import print_report
-
-        print_report(rows, machine, peaks, advice)
-    if options.csv is not None and rows:
-        from dpt_cli.writers import write_csv
-
-        write_csv(options.csv, [_flat(row) for row in rows])
-        _say(f"wrote {options.csv}")
-    if options.plot is not None and any(row.is_measured for row in rows):
-        from dpt_cli.cli.bench_plot import draw
-        from dpt_cli.writers import write_png
-
-        write_png(options.plot, draw(rows, machine), {"Software": "dpt"})
-        _say(f"wrote {options.plot}")
-
-
-def _flat(row: Row) -> dict[str, object]:
-    """Return a row's facts with every (height, width) as two columns."""
-    flat: dict[str, object] = {}
-    for key, value in row.facts().items():
-        if isinstance(value, list):
-            stem = key.removesuffix("_hw")
-            flat[f"{stem}_height"], flat[f"{stem}_width"] = value
-        else:
-            flat[key] = value
-    return flat
+    return Model(spec, label, on_torch)

@@ -24,7 +24,7 @@ Write = Callable[[MapT, RGB, Mapping[str, Path]], None]
 
 
 class LateEngine:
-    """An engine that is downloaded with the first batch: no input that decodes, no download."""
+    """An engine that is downloaded for the first batch: no input that decodes, no download."""
 
     def __init__(self, spec: CheckpointSpec, options: RunOptions, report: Report) -> None:
         self._spec = spec
@@ -33,16 +33,17 @@ class LateEngine:
         self._weights: Weights | None = None
         self._engine: Engine | None = None
         self._error: Exception | None = None
-        self._has_begun = False
         self._lock = threading.RLock()
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
         """Run a batch, as any engine does."""
-        engine = self._load()
-        if not self._has_begun:
-            self._has_begun = True
-            self._report.begin()
-        return engine(images)
+        return self._load()(images)
+
+    def load(self) -> int:
+        """Load it, or wait until it is loaded; return how many batches keep it busy."""
+        self._load()
+        self._report.begin()
+        return self.num_at_once
 
     @property
     def _is_here(self) -> bool:
@@ -75,6 +76,7 @@ class LateEngine:
                     options.precision,
                     options.engine,
                     self._report.say,
+                    cuda_graphs=options.cuda_graphs,
                 )
             return self._engine
 
@@ -107,6 +109,11 @@ class LateEngine:
     def precision(self) -> str:
         """The arithmetic asked for; empty before it is loaded."""
         return self._engine.precision if self._engine else ""
+
+    @property
+    def num_at_once(self) -> int:
+        """How many batches keep it busy; 1 before it is loaded."""
+        return self._engine.num_at_once if self._engine else 1
 
     @property
     def remark(self) -> str:

@@ -31,6 +31,7 @@ class RunOptions:
     precision: str
     engine: str
     batch_size: int
+    cuda_graphs: bool | None
     offline: bool
     registry: Path | None
     force: bool
@@ -75,6 +76,17 @@ def engine_option(function: F) -> F:
         show_default=True,
         help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
     )(function)
+
+
+def compile_option(default: bool | None, meaning: str) -> Callable[[F], F]:
+    """Add `--compile`, as `cuda_graphs`, and what its default means."""
+    return click.option(
+        "--compile/--no-compile",
+        "cuda_graphs",
+        default=default,
+        help="On CUDA, record the network's kernels for each shape of a batch and replay them."
+        f"  [default: {meaning}]",
+    )
 
 
 def debug_option(function: F) -> F:
@@ -162,6 +174,7 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             show_default=True,
             help="Photographs of one network size to run at once.",
         ),
+        compile_option(None, "shapes that keep coming"),
         click.option("--offline", is_flag=True, help="Never touch the network."),
         registry_option,
         click.option(

@@ -67,6 +67,7 @@ def run_task(
         stages = Stages(
             decode=memory.decode,
             prepare=lambda rgb: prepare(rgb, spec, options.resolution, options.multiple_of),
+            load=engine.load,
             infer=lambda batch: infer(engine, batch),
             finish=lambda raw, prepared: finish(raw, prepared, spec, engine.weights.label),
             write=memory.write,

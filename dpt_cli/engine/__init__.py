@@ -35,5 +35,9 @@ class Engine(Protocol):
     def remark(self) -> str:
         """What its arithmetic changes in the maps; empty where that is rounding alone."""
 
+    @property
+    def num_at_once(self) -> int:
+        """How many batches keep it busy: it may be called from so many threads."""
+
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
         """Run a batch, float32 (B, 3, h, w), normalised; one result an image."""

@@ -36,6 +36,11 @@ def resolve_engine(name: str, device: str, precision: str) -> str:
     return name
 
 
+def no_graphs(device: str) -> str:
+    """Say that CUDA graphs were asked for where there are none."""
+    return f"--compile records CUDA graphs, and this runs on {device}: leave it out"
+
+
 def has_openvino() -> bool:
     """Tell whether OpenVINO is installed."""
     return importlib.util.find_spec("openvino") is not None

@@ -42,9 +42,11 @@ class OpenVinoEngine:
         device: Where it runs.
         precision: `fp32` or `int8`.
         remark: For int8, what it changes in the maps.
+        num_at_once: 1.
     """
 
     device = "cpu (OpenVINO)"
+    num_at_once = 1
 
     def __init__(self, folder: Path) -> None:
         """Compile the model in a folder that `openvino_export` or `openvino_int8` filled.

@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -10,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from dpt_cli.engine import RawOutput
+from dpt_cli.engine.choice import no_graphs
+from dpt_cli.engine.cuda import GraphRecorder, Network, Replayed, begin_copy_from_gpu, copy_to_gpu
 from dpt_cli.engine.fold import fold_constants
 from dpt_cli.errors import DeviceError, NetworkOutputError, OutOfMemoryError
 from dpt_cli.model.dpt import DPT
@@ -51,31 +55,55 @@ class TorchEngine:
         device: The device's name.
         precision: `fp32`, `fp16` or `bf16`.
         remark: Empty.
+        num_at_once: On CUDA 2, so that one computes while the other's result is taken; else 1.
     """
 
     remark = ""
 
-    def __init__(self, network: DPT, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        network: DPT,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        cuda_graphs: bool | None = None,
+    ) -> None:
         """Fold the network's constants, in place, and move it to a device.
 
+        Args:
+            network: In eval mode.
+            device: Its name, or `auto`.
+            precision: `fp32`, `fp16`, `bf16` or `auto`.
+            cuda_graphs: Whether to record the network for a batch's shape and replay it; None for
+                the shapes that keep coming, on CUDA.
+
         Raises:
-            DeviceError: This machine has no such device, or too little memory on it.
+            DeviceError: This machine has no such device, or too little memory on it, or is asked
+                for CUDA graphs elsewhere.
         """
         self._device = resolve_device(device)
         self.device = str(self._device)
+        is_cuda = self._device.type == "cuda"
+        if cuda_graphs and not is_cuda:
+            raise DeviceError(no_graphs(self.device))
+        self.num_at_once = 2 if is_cuda else 1
+        self._lock = threading.Lock()
         self.precision = resolve_precision(precision, self._device)
         try:
             folded = fold_constants(network).to(self._device)
             # Channels last: what convolutions compute in, so that nothing is reordered for them.
             self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-            self._half = self._network
+            self._asked: Network = self._network
             if self.precision != "fp32":
-                self._half = _with_rounded_weights(self._network, _DTYPES[self.precision])
+                self._asked = _with_rounded_weights(self._network, _DTYPES[self.precision])
         except torch.OutOfMemoryError as error:
             raise DeviceError(f"{self.device} has too little memory for the weights") from error
+        if is_cuda and cuda_graphs is not False:
+            record = GraphRecorder(self._device)
+            self._asked = Replayed(self._asked, record, from_first=bool(cuda_graphs))
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
-        """Run a batch.
+        """Run a batch; threads take turns but for the wait for a GPU's result.
 
         A result that is not finite is computed again in fp32, for the images it befell.
 
@@ -88,6 +116,7 @@ class TorchEngine:
         Raises:
             NetworkOutputError: NaN or infinity in fp32 too.
             OutOfMemoryError: The batch does not fit.
+            DeviceError: CUDA graphs were asked for and cannot be had.
         """
         values = self._infer(images, self.precision)
         outputs = [RawOutput(value, self.precision) for value in values]
@@ -109,10 +138,9 @@ class TorchEngine:
             # As quick as a batch, and the last bits do not depend on who shares it.
             return np.concatenate([self._infer(image[None], precision) for image in images])
         try:
-            network = self._network if precision == "fp32" else self._half
-            with self._arithmetic(precision):
-                output: Tensor = network(self._on_device(images))
-            result: npt.NDArray[np.float32] = output.float().cpu().numpy()
+            with self._lock, self._current_device():
+                wait = self._begin(images, precision)
+            result = wait()
         except RuntimeError as error:
             # The CPU's allocator raises a plain RuntimeError.
             is_memory = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
@@ -125,16 +153,32 @@ class TorchEngine:
             ) from error
         return result
 
-    def _on_device(self, images: npt.NDArray[np.float32]) -> Tensor:
-        batch = torch.from_numpy(images)
-        if self._device.type == "cuda":
-            # Pinned memory goes over while the CPU prepares the first operations.
-            batch = batch.pin_memory()
-        return batch.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+    def _begin(
+        self, images: npt.NDArray[np.float32], precision: str
+    ) -> Callable[[], npt.NDArray[np.float32]]:
+        """Run a batch, on CUDA only launch it; return what gives its result."""
+        network = self._asked if precision == self.precision else self._network
+        is_cuda = self._device.type == "cuda"
+        if is_cuda:
+            batch = copy_to_gpu(images, self._device)
+        else:
+            channels_last = torch.channels_last
+            batch = torch.from_numpy(images).to(self._device, memory_format=channels_last)
+        with self._arithmetic(precision):
+            output = network(batch)
+        return begin_copy_from_gpu(output) if is_cuda else output.float().cpu().numpy
+
+    def _current_device(self) -> AbstractContextManager[object]:
+        """Return what makes the GPU the one whose streams and events are meant."""
+        if self._device.type != "cuda":
+            return contextlib.nullcontext()
+        context: AbstractContextManager[object] = torch.cuda.device(self._device)
+        return context
 
     def _arithmetic(self, precision: str) -> AbstractContextManager[object]:
         if precision != "fp32":
-            return torch.autocast(self._device.type, dtype=_DTYPES[precision])
+            # No cache: a recording cannot hold one, and the weights are rounded.
+            return torch.autocast(self._device.type, dtype=_DTYPES[precision], cache_enabled=False)
         if self._device.type != "cuda":
             return contextlib.nullcontext()
         # cuDNN would otherwise convolve in TF32, which keeps 10 bits of the mantissa.

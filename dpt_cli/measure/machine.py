@@ -4,12 +4,13 @@ Reads what the operating system tells in files; a figure that it does not tell i
 """
 
 import contextlib
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from dpt_cli.cores import num_cores
 
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -49,7 +50,7 @@ def describe_machine(device: str) -> Machine:
     properties = torch.cuda.get_device_properties(device) if is_gpu else None
     return Machine(
         cpu=_cpu_name(),
-        num_cores=_num_cores(),
+        num_cores=num_cores(),
         num_threads=torch.get_num_threads(),
         memory_bytes=_kibibytes(_PROC / "meminfo", "MemTotal"),
         gpu=properties.name if properties else None,
@@ -66,12 +67,6 @@ def _cpu_name() -> str:
         if key.strip() == "model name":
             return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def free_bytes(device: str) -> int | None:

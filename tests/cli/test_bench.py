@@ -25,7 +25,8 @@ from small_models import SCALE, SHIFT, files, row
 PEAK = 1e9  # of every kind, operations a second
 
 TOP_KEYS = [
-    "schema", "machine", "engine", "peaks", "photographs", "interrupted", "rows", "advice",
+    "schema", "machine", "engine", "cuda_graphs", "peaks", "photographs", "interrupted", "rows",
+    "advice",
 ]  # fmt: skip
 ROW_KEYS = [
     "task", "model", "target_hw", "network_hw", "batch_size", "precision", "device", "weights",

@@ -259,3 +259,15 @@ def test_a_registry_that_does_not_parse(dpt: FrontDoor, content: str | None, wor
     if content is not None:
         registry.write_text(content)
     assert words in invoke("depth", "a.png", "--registry", registry, code=2).stderr
+
+
+@pytest.mark.parametrize("engine", [(), ("--engine", "torch")], ids=str)
+def test_cuda_graphs_where_there_is_no_cuda_are_refused(
+    dpt: FrontDoor, engine: tuple[str, ...]
+) -> None:
+    dpt.photograph("a.png")
+    result = dpt("depth", "a.png", "--compile", "--device", "cpu", *engine, code=1)
+    assert "--compile records CUDA graphs, and this runs on cpu" in result.stderr
+    assert not list(Path().rglob("*_depth*"))
+    bench = dpt("bench", "--compile", "--device", "cpu", "--no-drift", code=1)
+    assert "--compile records CUDA graphs, and this runs on cpu" in bench.stderr

@@ -1,0 +1,135 @@
+"""What CUDA needs beside the network: copies that nobody waits for, and recorded kernels."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dpt_cli.errors import DeviceError
+
+Network = Callable[[Tensor], Tensor]
+Record = Callable[[Network, Tensor], Network]
+
+# A shape is recorded when it has come so often: never for one photograph or a few.
+_MANY_BATCHES = 16
+# Each keeps an input and a result on the GPU; what lies between they share.
+_MAX_RECORDINGS = 16
+# Of the largest value. The kernels are the same: a larger difference is a fault, not rounding.
+_FAULT = 1e-2
+
+
+def copy_to_gpu(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
+    """Begin to copy a batch, float32 (B, 3, h, w), to a GPU; there it is channels-last."""
+    # From pinned memory it is copied while the CPU goes on.
+    batch = torch.from_numpy(images).pin_memory().to(device, non_blocking=True)
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def begin_copy_from_gpu(output: Tensor) -> Callable[[], npt.NDArray[np.float32]]:
+    """Begin to copy a result from a GPU; return what waits for it and gives it in float32."""
+    host = torch.empty(output.shape, dtype=torch.float32, pin_memory=True)
+    host.copy_(output.float(), non_blocking=True)
+    is_copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    is_copied.record()
+
+    def wait() -> npt.NDArray[np.float32]:
+        is_copied.synchronize()
+        values: npt.NDArray[np.float32] = host.numpy()
+        return values
+
+    return wait
+
+
+class GraphRecorder:
+    """Records networks as CUDA graphs that share their memory: one is replayed at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        # One stream for all: memory is shared on a stream.
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._memory = torch.cuda.graph_pool_handle()
+
+    def __call__(self, network: Network, images: Tensor) -> Network:
+        """Record what a network does with a batch of that shape.
+
+        Returns:
+            What replays it for another such batch; the result is good until the next replay.
+
+        Raises:
+            RuntimeError: Something in the network cannot be recorded, or memory is short.
+        """
+        fixed = images.clone()
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            network(fixed)  # libraries set themselves up for a stream, which cannot be recorded
+        torch.cuda.current_stream().wait_stream(self._stream)
+        graph = torch.cuda.CUDAGraph()
+        # Thread-local: other threads may meanwhile do what a recording forbids, as allocate.
+        mode = "thread_local"
+        with torch.cuda.graph(graph, self._memory, self._stream, capture_error_mode=mode):
+            output = network(fixed)
+
+        def replay(images: Tensor) -> Tensor:
+            fixed.copy_(images)
+            graph.replay()
+            return output
+
+        return replay
+
+
+class Replayed:
+    """A network that replays its recorded kernels for the shapes that keep coming.
+
+    A small batch is computed in less time than Python takes to launch its hundreds of kernels; a
+    recording is launched at once. It is used once it has given what the network itself gives.
+    """
+
+    def __init__(self, network: Network, record: Record, *, from_first: bool) -> None:
+        """Wrap a network.
+
+        Args:
+            network: Batch in, result out.
+            record: Records a network for a batch's shape.
+            from_first: Record every shape as soon as it comes, and raise where that fails; else
+                only shapes that come often, and do without where it fails.
+        """
+        self._network, self._record = network, record
+        self._is_demanded = from_first
+        self._num_seen: Counter[torch.Size] = Counter()
+        self._recordings: dict[torch.Size, Network] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Run a batch; the result is good until the next call.
+
+        Raises:
+            DeviceError: The shape had to be recorded and could not be.
+        """
+        shape = images.shape
+        if shape in self._recordings:
+            return self._recordings[shape](images)
+        output = self._network(images)
+        self._num_seen[shape] += 1
+        enough = 1 if self._is_demanded else _MANY_BATCHES
+        if self._num_seen[shape] == enough and len(self._recordings) < _MAX_RECORDINGS:
+            if torch.isfinite(output).all():
+                self._try_to_record(images, output)
+            else:  # half precision overflowed: nothing to compare a recording with
+                self._num_seen[shape] -= 1
+        return output
+
+    def _try_to_record(self, images: Tensor, output: Tensor) -> None:
+        try:
+            replay = self._record(self._network, images)
+            difference = (replay(images) - output).abs().max()
+            if not difference <= _FAULT * output.abs().max():
+                raise RuntimeError("its numbers are not the network's")  # noqa: TRY301
+        except torch.OutOfMemoryError:
+            if self._is_demanded:
+                raise
+        except RuntimeError as error:
+            if self._is_demanded:
+                raise DeviceError(f"no CUDA graph, run without --compile: {error}") from error
+        else:
+            self._recordings[images.shape] = replay
