@@ -1,5 +1,7 @@
 """The contenders of `peers.py`: one network a process, which runs whenever a line comes in.
 
+On a GPU half precision is what each calls so: transformers' and the authors' whole network in fp16.
+
 Also run by the authors' own Python, so nothing of ours is imported before it is needed.
 """
 
@@ -51,35 +53,42 @@ def _transformers_network(folder: Path) -> Any:
     return Depth().requires_grad_(False)
 
 
-def _on_torch(network: Any, image: np.ndarray) -> Forward:
+def _on_torch(network: Any, image: np.ndarray, device: str, precision: str) -> Forward:
     import torch
 
-    batch = torch.from_numpy(image)
+    options = {"device": device, "dtype": torch.float16 if precision == "fp16" else torch.float32}
+    network, batch = network.to(**options), torch.from_numpy(image)
 
     def forward() -> np.ndarray:
         with torch.inference_mode():
-            return network(batch).numpy()
+            return network(batch.to(**options)).float().cpu().numpy()
 
     return forward
 
 
-def transformers(_model: str, folder: Path, image: np.ndarray) -> Forward:
-    """Return transformers, eager, in fp32, as `from_pretrained` gives it."""
-    return _on_torch(_transformers_network(folder), image)
+def transformers(
+    _model: str, folder: Path, image: np.ndarray, device: str, precision: str
+) -> Forward:
+    """Return transformers, eager, as `from_pretrained` gives it."""
+    return _on_torch(_transformers_network(folder), image, device, precision)
 
 
-def authors(model: str, folder: Path, image: np.ndarray) -> Forward:
-    """Return the authors' code, from the checkout in AUTHORS."""
+def authors(model: str, folder: Path, image: np.ndarray, device: str, precision: str) -> Forward:
+    """Return the authors' code, from the checkout in AUTHORS; on a GPU with its `--optimize`."""
     sys.path.insert(0, os.environ["AUTHORS"])
     from dpt.models import DPTDepthModel
 
     backbone = {"large": "vitl16_384", "hybrid": "vitb_rn50_384"}[model]
     file = str(folder / "authors.pt")
     network = DPTDepthModel(path=file, backbone=backbone, enable_attention_hooks=False)
-    return _on_torch(network.eval(), image)
+    if device == "cuda":
+        import torch
+
+        network = network.to(memory_format=torch.channels_last)
+    return _on_torch(network.eval(), image, device, precision)
 
 
-def onnxruntime(_model: str, folder: Path, image: np.ndarray) -> Forward:
+def onnxruntime(_model: str, folder: Path, image: np.ndarray, *_where: str) -> Forward:
     """Return ONNX Runtime on transformers' network, exported as it is at this size."""
     import onnxruntime as ort
 
@@ -96,7 +105,7 @@ def onnxruntime(_model: str, folder: Path, image: np.ndarray) -> Forward:
     return lambda: session.run(None, {name: image})[0]
 
 
-def openvino(_model: str, folder: Path, image: np.ndarray) -> Forward:
+def openvino(_model: str, folder: Path, image: np.ndarray, *_where: str) -> Forward:
     """Return OpenVINO on transformers' network, exported as it is at this size, in fp32."""
     from dpt_cli.engine.openvino_engine import import_openvino
 
@@ -113,7 +122,15 @@ def openvino(_model: str, folder: Path, image: np.ndarray) -> Forward:
     return lambda: compiled(image)[0]
 
 
-def dpt(model: str, folder: Path, image: np.ndarray, engine: str, precision: str) -> Forward:
+def dpt(
+    model: str,
+    folder: Path,
+    image: np.ndarray,
+    device: str,
+    precision: str,
+    engine: str = "torch",
+    cuda_graphs: bool = False,
+) -> Forward:
     """Return one of our engines."""
     from dpt_cli.api import find_weights, load_engine
     from dpt_cli.registry import load_registry
@@ -122,28 +139,37 @@ def dpt(model: str, folder: Path, image: np.ndarray, engine: str, precision: str
     weights = find_weights(
         spec, folder / "model.safetensors", offline=True, notify=lambda _line: None
     )
-    loaded = load_engine(spec, weights, "cpu", precision, engine)
-    return lambda: loaded(image)[0].values[None]
+    loaded = load_engine(spec, weights, device, precision, engine, cuda_graphs=cuda_graphs)
+    return lambda: np.stack([output.values for output in loaded(image)])
 
 
-CONTENDERS: dict[str, Callable[[str, Path, np.ndarray], Forward]] = {
+CONTENDERS: dict[str, Callable[[str, Path, np.ndarray, str, str], Forward]] = {
     "transformers": transformers,
     "the authors' code": authors,
     "ONNX Runtime, plain export": onnxruntime,
     "OpenVINO, plain export": openvino,
-    "dpt, torch": lambda *given: dpt(*given, engine="torch", precision="fp32"),
-    "dpt, OpenVINO": lambda *given: dpt(*given, engine="openvino", precision="fp32"),
-    "dpt, OpenVINO int8": lambda *given: dpt(*given, engine="openvino", precision="int8"),
+    "dpt, torch": dpt,
+    "dpt, torch --compile": lambda *given: dpt(*given, cuda_graphs=True),
+    "dpt, OpenVINO": lambda *given: dpt(*given, engine="openvino"),
+    "dpt, OpenVINO int8": lambda *given: dpt(*given[:-1], "int8", engine="openvino"),
 }
 
 
+def runs_on(name: str, device: str) -> bool:
+    """Tell whether a contender is one of a CPU's or one of a GPU's."""
+    if device == "cpu":
+        return "--compile" not in name
+    return "OpenVINO" not in name and "ONNX" not in name
+
+
 def _main() -> None:
-    name, model, folder, image_file, output_file = sys.argv[1:]
+    name, model, folder, image_file, output_file, device, precision, batch_size = sys.argv[1:]
     # Whatever libraries print must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    forward = CONTENDERS[name](model, Path(folder), np.load(image_file))
+    image = np.repeat(np.load(image_file), int(batch_size), axis=0)
+    forward = CONTENDERS[name](model, Path(folder), image, device, precision)
     np.save(output_file, forward())
     print("ready", file=answers, flush=True)
     for _line in sys.stdin:

@@ -30,16 +30,23 @@ _SIZE = (4000, 3000)
 @click.option("--model", default="tiny", show_default=True)
 @click.option("--weights", type=_path)
 @click.option("--engine", default="auto", show_default=True)
+@click.option("--device", default="cpu", show_default=True)
 @click.option("--formats", default="color", show_default=True)
 @click.option("--count", default=40, show_default=True)
 def main(
-    photos: Path, model: str, weights: Path | None, engine: str, formats: str, count: int
+    photos: Path,
+    model: str,
+    weights: Path | None,
+    engine: str,
+    device: str,
+    formats: str,
+    count: int,
 ) -> None:
     """Run the command twice: as it is, and with its stages timed."""
     with tempfile.TemporaryDirectory() as work:
         inputs = _enlarged(photos, Path(work, "in"), count)
         arguments = ["depth", str(inputs), "--model", model, "--format", formats, "--quiet"]
-        arguments += ["--engine", engine, "--device", "cpu"]
+        arguments += ["--engine", engine, "--device", device]
         arguments += ["--weights", str(weights)] if weights else []
         # Once, so that no conversion is in what is measured.
         _run([*arguments, "-o", str(Path(work, "warm"))])

@@ -1,6 +1,7 @@
-"""`dpt` beside its peers on a CPU: the same weights and the same pictures, turn by turn.
+"""`dpt` beside its peers: the same weights and the same pictures, turn by turn.
 
     python benchmarks/peers.py --photos DIR --work DIR [--authors CHECKOUT --authors-python PYTHON]
+    python benchmarks/peers.py ... --device cuda --batch-sizes 1,16
 
 Warm: one network a process, all loaded, each in turn; cold: whole processes, each in turn; folder:
 one run each over many photographs. Weights are filled by formula, so int8 is calibrated for its
@@ -9,27 +10,30 @@ speed alone. Ratios are of the same turn, so that a busy machine is busy for all
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import click
 import numpy as np
-from contenders import CONTENDERS, import_transformers
+from contenders import CONTENDERS, import_transformers, runs_on
 
 # No torch up here: a child's peak memory counts from the moment of its fork.
 
 _ROOT = Path(__file__).resolve().parents[1]
 _HERE = Path(__file__).resolve()
 _SIDE_PX = 384
+_NUM_WARM_UPS = 3
 _PARTS = ("warm", "cold", "folder")
 _ENGINES = {
-    "dpt, torch": ("torch", "fp32"),
-    "dpt, OpenVINO": ("openvino", "fp32"),
-    "dpt, OpenVINO int8": ("openvino", "int8"),
+    "dpt, torch": ("--engine", "torch", "--precision", "auto", "--no-compile"),
+    "dpt, torch --compile": ("--engine", "torch", "--precision", "auto", "--compile"),
+    "dpt, OpenVINO": ("--engine", "openvino", "--precision", "fp32"),
+    "dpt, OpenVINO int8": ("--engine", "openvino", "--precision", "int8"),
 }
 _path = click.Path(path_type=Path, resolve_path=True)
 
@@ -42,6 +46,8 @@ _path = click.Path(path_type=Path, resolve_path=True)
 @click.option("--runs", default=7, show_default=True, help="Turns, warm and cold.")
 @click.option("--count", default=200, show_default=True, help="Photographs of the folder run.")
 @click.option("--parts", default=",".join(_PARTS), show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--batch-sizes", default="1", show_default=True)
 @click.option("--without", multiple=True, help="A contender to leave out, by its name.")
 @click.option("--authors", type=_path, help="A checkout of isl-org/DPT.")
 @click.option("--authors-python", type=click.Path(), help="A Python with timm 0.4.5.")
@@ -53,11 +59,13 @@ def main(
     runs: int,
     count: int,
     parts: str,
+    device: str,
+    batch_sizes: str,
     without: tuple[str, ...],
     authors: Path | None,
     authors_python: str | None,
 ) -> None:
-    """Measure and print Markdown tables."""
+    """Measure and print Markdown tables: in fp32 on a CPU, in fp16 on a GPU."""
     if ctx.invoked_subcommand:
         return
     if photos is None or work is None:
@@ -68,19 +76,22 @@ def main(
     for model in models.split(","):
         folder = work / model
         _own("prepare", model, folder, pictures[0])
-        if "warm" in chosen:
+        for batch_size in batch_sizes.split(",") if "warm" in chosen else ():
             names = [name for name in CONTENDERS if authors or "authors" not in name]
-            names = [name for name in names if name not in without]
-            _tell(f"{model}, a forward at {_SIDE_PX} x {_SIDE_PX} [s]")
-            _print_rows(_warm(names, model, folder, runs, authors, authors_python))
+            names = [name for name in names if name not in without and runs_on(name, device)]
+            _tell(f"{model}, a forward of {batch_size} at {_SIDE_PX} x {_SIDE_PX} [s]")
+            what = (device, "fp16" if device == "cuda" else "fp32", batch_size)
+            _print_rows(_warm(names, model, folder, what, runs, authors, authors_python))
         if "cold" in chosen:
             _tell(f"{model}, one photograph, a whole process")
-            _print_processes(_processes(model, folder, folder / "square.png", without), runs)
+            photo = folder / "square.png"
+            _print_processes(_processes(model, folder, photo, device, 1, without), runs)
     if "folder" in chosen:
         model = models.rpartition(",")[2]
         few = _squares(work / f"photos-{count}", pictures[:count])
-        _tell(f"{model}, {count} photographs, a whole process")
-        _print_processes(_processes(model, work / model, few, without), 1)
+        for batch_size in map(int, batch_sizes.split(",")):
+            _tell(f"{model}, {count} photographs in batches of {batch_size}, a whole process")
+            _print_processes(_processes(model, work / model, few, device, batch_size, without), 1)
 
 
 def _tell(line: str) -> None:
@@ -105,6 +116,7 @@ def _warm(
     names: Sequence[str],
     model: str,
     folder: Path,
+    what: tuple[str, str, str],
     runs: int,
     authors: Path | None,
     authors_python: str | None,
@@ -117,7 +129,7 @@ def _warm(
             python = authors_python or python
             environment = {**os.environ, "AUTHORS": str(authors)}
         command = [python, _HERE.with_name("contenders.py"), name, model, folder]
-        command += [folder / "image.npy", outputs[name]]
+        command += [folder / "image.npy", outputs[name], *what]
         worker = subprocess.Popen(
             list(map(str, command)),
             env=environment,
@@ -129,11 +141,11 @@ def _warm(
             raise click.ClickException(f"{name} did not start")
         workers.append(worker)
     times: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(runs + 1):
+    for turn in range(_NUM_WARM_UPS + runs):
         for name, worker in zip(names, workers, strict=True):
             print("run", file=worker.stdin, flush=True)
             seconds = float(json.loads(worker.stdout.readline()))
-            if turn:  # the first is the warm-up
+            if turn >= _NUM_WARM_UPS:
                 times[name].append(seconds)
     for worker in workers:
         worker.communicate()
@@ -150,7 +162,7 @@ def _print_rows(rows: Sequence[tuple[str, list[float], str]]) -> None:
     click.echo("| --- | --- | --- | --- |")
     for name, seconds, difference in rows:
         click.echo(
-            f"| {name} | {median(seconds):.2f} | {_ratio(rows[0][1], seconds)} | {difference} |"
+            f"| {name} | {median(seconds):.3g} | {_ratio(rows[0][1], seconds)} | {difference} |"
         )
 
 
@@ -161,46 +173,73 @@ def _ratio(base: Sequence[float], seconds: Sequence[float]) -> str:
 
 
 def _processes(
-    model: str, folder: Path, photos: Path, without: Sequence[str]
+    model: str, folder: Path, photos: Path, device: str, batch_size: int, without: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the commands that do the same work: maps of photographs, as colour PNG files."""
     maps = folder / "maps"
-    theirs = [sys.executable, str(_HERE), "pipeline", str(folder), str(photos), str(maps)]
+    theirs = [sys.executable, str(_HERE), "pipeline", *map(str, (folder, photos, maps))]
+    theirs += [device, str(batch_size)]
     commands = {"transformers' pipeline": theirs}
-    for name, (engine, precision) in _ENGINES.items():
-        command = [sys.executable, "-m", "dpt_cli", "depth", str(photos), "-o", str(maps / engine)]
+    for name, engine in _ENGINES.items():
+        command = [sys.executable, "-m", "dpt_cli", "depth", str(photos), "-o", str(maps / "own")]
         command += ["--model", model, "--weights", str(folder / "model.safetensors")]
-        command += ["--resolution", f"{_SIDE_PX}x{_SIDE_PX}", "--engine", engine]
-        command += ["--precision", precision, "--device", "cpu", "--quiet", "--force"]
-        commands[name] = command
-    return {name: command for name, command in commands.items() if name not in without}
+        command += ["--resolution", f"{_SIDE_PX}x{_SIDE_PX}", *engine, "--device", device]
+        command += ["--batch-size", str(batch_size), "--quiet", "--force"]
+        if name not in without and runs_on(name, device):
+            commands[name] = command
+    return commands
 
 
 def _print_processes(commands: dict[str, list[str]], runs: int) -> None:
     turns = [{name: _watch(command) for name, command in commands.items()} for _ in range(runs)]
-    click.echo("| | wall [s] | of the pipeline's | CPU [s] | peak memory [GB] |")
-    click.echo("| --- | --- | --- | --- | --- |")
+    click.echo("| | wall [s] | of the pipeline's | CPU [s] | peak memory [GB] | GPU busy [%] |")
+    click.echo("| --- | --- | --- | --- | --- | --- |")
     first = next(iter(commands))
     for name in commands:
-        wall_s, cpu_s, peak_gb = zip(*(turn[name] for turn in turns), strict=True)
+        wall_s, cpu_s, peak_gb, busy = zip(*(turn[name] for turn in turns), strict=True)
         base = [turn[first][0] for turn in turns]
         click.echo(
             f"| {name} | {median(wall_s):.2f} | {_ratio(wall_s, base)} "
-            f"| {median(cpu_s):.2f} | {median(peak_gb):.2f} |"
+            f"| {median(cpu_s):.2f} | {median(peak_gb):.2f} | {median(busy):.0f} |"
         )
 
 
-def _watch(command: Sequence[str]) -> tuple[float, float, float]:
-    """Run a command; return its wall time [s], CPU time [s] and peak resident memory [GB]."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
+def _watch(command: Sequence[str]) -> tuple[float, float, float, float]:
+    """Run a command.
+
+    Returns:
+        Its wall time [s], CPU time [s], peak resident memory [GB], and the share of the time in
+        which the GPU ran anything, start-up included [%], NaN without one.
+    """
+    with _GpuWatch() as gpu:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise click.ClickException(f"exit code {process.returncode}: {' '.join(command)}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e9
+    return wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e9, gpu.busy
+
+
+class _GpuWatch:
+    """How busy the GPU was meanwhile, as its driver tells ten times a second."""
+
+    _QUERY = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100")
+
+    def __enter__(self) -> "_GpuWatch":
+        self.busy, self._process = float("nan"), None
+        if shutil.which("nvidia-smi"):
+            command = ("nvidia-smi", *self._QUERY)
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            told = self._process.communicate()[0].split()
+            self.busy = mean(map(float, told)) if told else self.busy
 
 
 def _squares(folder: Path, pictures: Iterable[Path]) -> Path:
@@ -286,13 +325,21 @@ def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
 @click.argument("folder", type=_path)
 @click.argument("photos", type=_path)
 @click.argument("maps", type=_path)
-def pipeline(folder: Path, photos: Path, maps: Path) -> None:
+@click.argument("device")
+@click.argument("batch_size", type=int)
+def pipeline(folder: Path, photos: Path, maps: Path, device: str, batch_size: int) -> None:
     """Make maps as transformers' documentation shows."""
-    estimate = import_transformers().pipeline("depth-estimation", model=str(folder), device="cpu")
+    estimate = import_transformers().pipeline(
+        "depth-estimation",
+        model=str(folder),
+        device=device,
+        dtype="float16" if device == "cuda" else "float32",
+    )
     files = sorted(photos.iterdir()) if photos.is_dir() else [photos]
     maps.mkdir(exist_ok=True)
-    for file in files:
-        estimate(str(file))["depth"].save(maps / f"{file.stem}.png")
+    names = (str(file) for file in files)
+    for file, output in zip(files, estimate(names, batch_size=batch_size), strict=True):
+        output["depth"].save(maps / f"{file.stem}.png")
 
 
 if __name__ == "__main__":
