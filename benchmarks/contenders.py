@@ -139,6 +139,10 @@ def dpt(
     weights = find_weights(
         spec, folder / "model.safetensors", offline=True, notify=lambda _line: None
     )
+    if (device, engine) == ("cpu", "torch"):
+        from dpt_cli.cli.heap import keep_freed_memory
+
+        keep_freed_memory()  # as the command does
     loaded = load_engine(spec, weights, device, precision, engine, cuda_graphs=cuda_graphs)
     return lambda: np.stack([output.values for output in loaded(image)])
 

@@ -39,8 +39,9 @@ _MAX_WORKERS = 8
 class Stages(Generic[MapT]):
     """What happens to a photograph, step by step, in threads of their own.
 
-    `load` alone runs in the caller's thread, once, before the first `infer`: an interrupt reaches
-    it. It returns how many calls of `infer` are worth being under way at once.
+    `load` runs in the caller's thread, where an interrupt reaches it, once, before the first
+    `infer`. It returns how many calls of `infer` are worth being under way at once; where that is
+    one, `infer` runs in the caller's thread too.
     """
 
     decode: Callable[[Job], RGB]
@@ -169,19 +170,24 @@ class _Network(Generic[MapT]):
         self._threads.close()
 
     def start(self, items: Sequence[_Item]) -> None:
-        """Give a batch to the network; none is no batch."""
+        """Give a batch to the network; an empty one is none."""
         if not items:
             return
-        if self._pool is None:
+        if not self._num_at_once:
             self._num_at_once = self._stages.load()
-            self._pool = self._threads.enter_context(_threads("network", self._num_at_once))
-        self._batches.append(self._pool.submit(self._infer, items))
+            if self._num_at_once > 1:
+                self._pool = self._threads.enter_context(_threads("network", self._num_at_once))
+        if self._pool is None:
+            # A CPU's network is slower in other threads: their heaps are smaller.
+            self._writing.extend(self._infer(items))
+        else:
+            self._batches.append(self._pool.submit(self._infer, items))
 
     def ended(self, num_writing: int) -> Iterator[Done[MapT] | Failed]:
         """Yield what has ended, waiting until no more than so many photographs are in writing.
 
-        In the network it leaves what it takes at once and one batch that waits for it; nothing
-        where nothing is to be left in writing.
+        In the network's threads it leaves what they take at once and one batch that waits for
+        them; nothing where nothing is to be left in writing.
         """
         num_batches = self._num_at_once + 1 if num_writing else 0
         while len(self._batches) > num_batches or _has_ended(self._batches):

@@ -26,16 +26,19 @@ from dpt_cli.predict import Prepared
 JOBS = [Job(Path(f"{number}.png"), {}) for number in range(12)]
 
 
+at_once = pytest.mark.parametrize("num_at_once", [1, 2])
+
+
 class Run:
     """Stages over numbers: photograph N decodes to N, and its map holds N."""
 
-    def __init__(self, sizes: Sequence[int] = (16,)) -> None:
+    def __init__(self, sizes: Sequence[int] = (16,), num_at_once: int = 1) -> None:
         self.batches: list[list[int]] = []
         self.written: list[int] = []
         self.decoded = 0
         self.fail: dict[str, Callable[[int], None]] = {}
         self.limit = 99
-        self.num_at_once = 1
+        self.num_at_once = num_at_once
         self.num_loads = 0
         self._sizes = sizes
 
@@ -122,8 +125,11 @@ def raises(error: Exception, *numbers: int) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 50])
 @pytest.mark.parametrize("sizes", [(16,), (16, 32), (16, 32, 48, 64, 80)])
-def test_every_photograph_is_done_once(batch_size: int, sizes: tuple[int, ...]) -> None:
-    it = Run(sizes)
+@at_once
+def test_every_photograph_is_done_once(
+    batch_size: int, sizes: tuple[int, ...], num_at_once: int
+) -> None:
+    it = Run(sizes, num_at_once)
     assert it(batch_size) == dict.fromkeys(range(12), "done")
     assert sorted(it.written) == list(range(12))
     assert all(len(batch) <= batch_size for batch in it.batches)
@@ -149,24 +155,29 @@ def test_batches_are_made_up_in_the_order_of_the_jobs() -> None:
     ],
 )
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_one_photograph_fails_alone(stage: str, error: Exception, batch_size: int) -> None:
-    it = Run()
+@at_once
+def test_one_photograph_fails_alone(
+    stage: str, error: Exception, batch_size: int, num_at_once: int
+) -> None:
+    it = Run(num_at_once=num_at_once)
     it.fail[stage] = raises(error, 5)
     outcomes = it(batch_size)
     assert {number for number, outcome in outcomes.items() if outcome != "done"} == {5}
     assert sorted(it.written) == [number for number in range(12) if number != 5]
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_so_are_the_next() -> None:
-    it = Run()
+@at_once
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_the_next(num_at_once: int) -> None:
+    it = Run(num_at_once=num_at_once)
     it.limit = 2
     assert it(8) == dict.fromkeys(range(12), "done")
     assert max(map(len, it.batches)) == 2
 
 
 @pytest.mark.parametrize(("stage", "error"), [("infer", FetchError("none")), ("write", KeyError())])
-def test_any_other_error_ends_the_run(stage: str, error: Exception) -> None:
-    it = Run()
+@at_once
+def test_any_other_error_ends_the_run(stage: str, error: Exception, num_at_once: int) -> None:
+    it = Run(num_at_once=num_at_once)
     it.fail[stage] = raises(error, 5)
     with pytest.raises(type(error)):
         it()
@@ -196,13 +207,15 @@ def test_more_cores_decode_and_write_more_at_once(
     assert inside.most == num_threads
 
 
-@pytest.mark.parametrize("num_at_once", [1, 2])
-def test_the_network_gets_as_many_batches_at_once_as_it_takes(num_at_once: int) -> None:
-    it = Run()
-    it.num_at_once = num_at_once
+@at_once
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_the_network_gets_as_many_batches_at_once_as_it_takes(
+    num_at_once: int, batch_size: int
+) -> None:
+    it = Run(num_at_once=num_at_once)
     inside = Inside()
-    it.fail["infer"] = inside
-    assert it() == dict.fromkeys(range(12), "done")
+    it.fail["infer"] = lambda number: inside(number) if number % batch_size == 0 else None
+    assert it(batch_size) == dict.fromkeys(range(12), "done")
     assert inside.most == num_at_once
 
 
@@ -224,8 +237,9 @@ def test_weights_that_cannot_be_had_end_the_run() -> None:
     assert not it.written
 
 
-def test_closing_lets_begun_files_end_and_drops_the_rest() -> None:
-    it = Run()
+@at_once
+def test_closing_lets_begun_files_end_and_drops_the_rest(num_at_once: int) -> None:
+    it = Run(num_at_once=num_at_once)
     began = threading.Event()
 
     def slow(_number: int) -> None:
