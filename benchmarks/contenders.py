@@ -147,11 +147,39 @@ def dpt(
     return lambda: np.stack([output.values for output in loaded(image)])
 
 
+def least(model: str, _folder: Path, image: np.ndarray, device: str, precision: str) -> Forward:
+    """Return a plain matrix product and a plain convolution of as many operations, no network."""
+    import torch
+    import torch.nn.functional as F
+
+    from dpt_cli.measure.estimate import count_operations
+    from dpt_cli.registry import load_registry
+
+    architecture = load_registry().find("depth", model).architecture
+    operations = count_operations(architecture, image.shape[2:])
+    options = {"device": device, "dtype": torch.float16 if precision == "fp16" else torch.float32}
+    side, channels = 2048, 256
+    num_rows = len(image) * operations.matrix // (2 * side**2)
+    num_columns = len(image) * operations.convolution // (2 * 9 * channels**2 * 96)
+    rows, matrix = torch.randn(num_rows, side, **options), torch.randn(side, side, **options)
+    strip = torch.randn(1, channels, 96, num_columns, **options)
+    strip = strip.to(memory_format=torch.channels_last)
+    kernel = torch.randn(channels, channels, 3, 3, **options)
+
+    def run() -> np.ndarray:
+        with torch.inference_mode():
+            product, convolved = rows @ matrix, F.conv2d(strip, kernel, padding=1)
+            return torch.stack([product[0, 0], convolved[0, 0, 0, 0]]).cpu().numpy()
+
+    return run
+
+
 CONTENDERS: dict[str, Callable[[str, Path, np.ndarray, str, str], Forward]] = {
     "transformers": transformers,
     "the authors' code": authors,
     "ONNX Runtime, plain export": onnxruntime,
     "OpenVINO, plain export": openvino,
+    "as many plain operations": least,
     "dpt, torch": dpt,
     "dpt, torch --compile": lambda *given: dpt(*given, cuda_graphs=True),
     "dpt, OpenVINO": lambda *given: dpt(*given, engine="openvino"),

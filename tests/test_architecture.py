@@ -49,7 +49,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "batch": ({"numpy"}, {"cores", "errors", "plan", "predict", "engine"}),
     "measure": (set(), set()),
     "measure.rows": ({"numpy"}, {"preprocess", "specs"}),
-    "measure.estimate": ({"torch"}, {"model", "measure.rows"}),
+    "measure.estimate": ({"torch"}, {"model", "measure.peaks", "measure.rows"}),
     "measure.peaks": ({"torch"}, {"measure.rows"}),
     "measure.machine": ({"torch"}, {"cores"}),
     "measure.forecast": (set(), {"measure.estimate", "measure.machine", "measure.rows"}),

@@ -58,8 +58,9 @@ def _tell_estimates(
     options: RunOptions,
     report: Report,
 ) -> None:
-    from dpt_cli.engine.torch_engine import resolve_device
+    from dpt_cli.engine.torch_engine import resolve_device, resolve_precision
     from dpt_cli.measure.estimate import ACTIVATION_BYTES_PER_PIXEL, output_bytes, seconds_each
+    from dpt_cli.measure.peaks import PEAK_PRECISIONS
 
     target_hw = options.resolution or spec.input.target_hw
     networks_hw = [network_size(size, target_hw, options.multiple_of) for size in sizes_hw]
@@ -67,8 +68,11 @@ def _tell_estimates(
     disk = num_photographs * output_bytes(spec.task, options.formats, num_pixels)
     largest = max(height * width for height, width in networks_hw) * options.batch_size
     memory = 4 * spec.num_parameters + _BASE_BYTES + ACTIVATION_BYTES_PER_PIXEL * largest
-    device = str(resolve_device(options.device))
-    seconds = num_photographs * seconds_each(spec.architecture, networks_hw, device)
+    device = resolve_device(options.device)
+    precision = resolve_precision(options.precision, device)
+    # int8 takes less: how much less is not known before there are such weights.
+    by = precision if precision in PEAK_PRECISIONS else "fp32"
+    seconds = num_photographs * seconds_each(spec.architecture, networks_hw, str(device), by)
     report.say(
         f"roughly, from {len(sizes_hw)} of them: {_size(disk)} on disk, {_size(memory)} of memory, "
         f"{_duration(seconds)} on {device}"

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,9 @@ class LateEngine:
                 )
             return self._weights
 
+    @cached_property
     def expected_sha256(self) -> str:
-        """Return the hash of the weights; a dry run asks the registry rather than download them."""
+        """The hash of the weights; a dry run asks the registry rather than download them."""
         if self._options.dry_run and not self._is_here:
             return next((source.sha256 for source in self._spec.sources), None) or ""
         return self.weights.sha256

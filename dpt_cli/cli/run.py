@@ -148,7 +148,7 @@ class _Memory:
     def decide(self, job: Job) -> str:
         # Without records or outputs nothing can be skipped, and the weights need not be known.
         may_be_done = self._manifest.num_records and any(map(os.path.lexists, job.outputs.values()))
-        sha256 = self._engine.expected_sha256() if may_be_done else ""
+        sha256 = self._engine.expected_sha256 if may_be_done else ""
         return self._manifest.decide(
             job.photograph, job.outputs, Recipe(self._settings, "", sha256)
         )

@@ -1,11 +1,11 @@
 """What a run will roughly take: operations counted, speed measured, files sampled."""
 
-import time
 from collections.abc import Iterable, Sequence
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from dpt_cli.measure.peaks import matrix_rate
 from dpt_cli.measure.rows import Operations
 from dpt_cli.model.config import DPTConfig
 from dpt_cli.model.dpt import build_dpt
@@ -17,8 +17,6 @@ _BYTES_PER_PIXEL = {
 }
 # A network reaches about this share of the speed of a plain matrix product.
 _EFFICIENCY = 0.75
-_MATRIX_SIDE = 1024
-_SECONDS_MEASURED = 0.3
 
 # Peak activations a network pixel, seen on DPT-Hybrid and DPT-Large.
 ACTIVATION_BYTES_PER_PIXEL = 3000
@@ -41,27 +39,17 @@ def count_operations(config: DPTConfig, size_hw: tuple[int, int]) -> Operations:
     return Operations(int(counter.get_total_flops()) - convolution, convolution)
 
 
-def operations_per_second(device: str) -> float:
-    """Measure the device's matrix product, half precision on CUDA, in under a second."""
-    is_half = device.startswith("cuda")
-    dtype = torch.float16 if is_half else torch.float32
-    matrix = torch.randn(_MATRIX_SIDE, _MATRIX_SIDE, device=device, dtype=dtype)
-    (matrix @ matrix).sum().item()  # warm-up
-    count, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < _SECONDS_MEASURED:
-        (matrix @ matrix).sum().item()
-        count += 1
-    return count * 2 * _MATRIX_SIDE**3 / elapsed
-
-
-def seconds_each(config: DPTConfig, sizes_hw: Sequence[tuple[int, int]], device: str) -> float:
+def seconds_each(
+    config: DPTConfig, sizes_hw: Sequence[tuple[int, int]], device: str, precision: str
+) -> float:
     """Return the network's time for an average photograph [s], roughly.
 
     Args:
         config: The network.
         sizes_hw: Network sizes of a sample of the photographs.
         device: Where it will run.
+        precision: `fp32`, `fp16` or `bf16`.
     """
     counts = {size: count_operations(config, size).total for size in set(sizes_hw)}
     mean = sum(counts[size] for size in sizes_hw) / len(sizes_hw)
-    return mean / (_EFFICIENCY * operations_per_second(device))
+    return mean / (_EFFICIENCY * matrix_rate(device, precision))

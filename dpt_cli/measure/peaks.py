@@ -38,10 +38,13 @@ class Peaks:
 def measure_peaks(device: str, precision: str) -> Peaks:
     """Measure a device in one precision; seconds, where it has no instructions for it."""
     with torch.inference_mode():
-        return Peaks(_matrix_rate(device, precision), _convolution_rate(device, precision))
+        return Peaks(matrix_rate(device, precision), _convolution_rate(device, precision))
 
 
-def _matrix_rate(device: str, precision: str) -> float:
+@torch.inference_mode()
+def matrix_rate(device: str, precision: str) -> float:
+    """Measure a plain matrix product [operations a second], in under a second."""
+
     def product(side: int) -> tuple[Callable[[], Tensor], int]:
         matrix = torch.randn(side, side, device=device).to(_DTYPES[precision])
         return lambda: matrix @ matrix, 2 * side**3
