@@ -140,7 +140,7 @@ def dpt(
         spec, folder / "model.safetensors", offline=True, notify=lambda _line: None
     )
     if (device, engine) == ("cpu", "torch"):
-        from dpt_cli.cli.heap import keep_freed_memory
+        from dpt_cli.cli.memory import keep_freed_memory
 
         keep_freed_memory()  # as the command does
     loaded = load_engine(spec, weights, device, precision, engine, cuda_graphs=cuda_graphs)
