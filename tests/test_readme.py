@@ -33,7 +33,8 @@ def test_the_weights_table_is_that_of_the_registry() -> None:
 def test_a_command_parses(line: str) -> None:
     command: click.Command = dpt
     words = shlex.split(line)[1:]
-    context = click.Context(dpt)
+    # With its settings: click keeps the help option a command is first made with.
+    context = click.Context(dpt, **dpt.context_settings)
     while isinstance(command, click.Group):
         name, found, words = command.resolve_command(context, words)
         assert found is not None

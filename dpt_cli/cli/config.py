@@ -80,7 +80,7 @@ def _rows(
     command: SettingsCommand, root: click.Command, flags: Sequence[str]
 ) -> list[dict[str, Any]]:
     # Parsed as it would be run, under a parent of its own: what it remembers stays there.
-    parent = click.Context(root, info_name="dpt")
+    parent = click.Context(root, info_name="dpt", **root.context_settings)
     takes_inputs = any(isinstance(parameter, click.Argument) for parameter in command.params)
     words = [*flags, *(["INPUT"] if takes_inputs else [])]
     ctx = command.make_context(command.name, words, parent=parent)
