@@ -39,7 +39,7 @@ def test_a_command_parses(line: str) -> None:
         name, found, words = command.resolve_command(context, words)
         assert found is not None
         command, context = found, click.Context(found, info_name=name, parent=context)
-    command.make_context(command.name, words)
+    command.make_context(command.name, words, parent=context)
 
 
 def test_there_are_commands() -> None:
