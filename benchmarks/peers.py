@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from math import isnan
 from pathlib import Path
 from statistics import mean, median
 
@@ -202,8 +203,12 @@ def _print_processes(commands: dict[str, list[str]], runs: int) -> None:
         base = [turn[first][0] for turn in turns]
         click.echo(
             f"| {name} | {median(wall_s):.2f} | {_ratio(wall_s, base)} "
-            f"| {median(cpu_s):.2f} | {median(peak_gb):.2f} | {median(busy):.0f} |"
+            f"| {median(cpu_s):.2f} | {median(peak_gb):.2f} | {_percent(busy)} |"
         )
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return "–" if any(map(isnan, shares)) else f"{median(shares):.0f}"
 
 
 def _watch(command: Sequence[str]) -> tuple[float, float, float, float]:

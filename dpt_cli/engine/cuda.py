@@ -60,16 +60,20 @@ class GraphRecorder:
         Raises:
             RuntimeError: Something in the network cannot be recorded, or memory is short.
         """
-        fixed = images.clone()
-        self._stream.wait_stream(torch.cuda.current_stream())
+        fixed, here = images.clone(), torch.cuda.current_stream()
+        self._stream.wait_stream(here)
         with torch.cuda.stream(self._stream):
             network(fixed)  # libraries set themselves up for a stream, which cannot be recorded
-        torch.cuda.current_stream().wait_stream(self._stream)
+        here.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
         # Thread-local: other threads may meanwhile do what a recording forbids, as allocate.
         mode = "thread_local"
-        with torch.cuda.graph(graph, self._memory, self._stream, capture_error_mode=mode):
-            output = network(fixed)
+        try:
+            with torch.cuda.graph(graph, self._memory, self._stream, capture_error_mode=mode):
+                output = network(fixed)
+        finally:
+            # Where a recording fails, torch does not come back from its stream.
+            torch.cuda.set_stream(here)
 
         def replay(images: Tensor) -> Tensor:
             fixed.copy_(images)
