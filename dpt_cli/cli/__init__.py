@@ -14,7 +14,7 @@ from dpt_cli import __version__
 from dpt_cli.cli.bench import bench
 from dpt_cli.cli.config import config
 from dpt_cli.cli.depth import depth
-from dpt_cli.cli.memory import rare_collection
+from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
 from dpt_cli.errors import DptError
@@ -75,6 +75,6 @@ dpt.add_command(config)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `dpt` and exit with its status."""
-    with rare_collection():
+    with own_process():
         dpt(args=arguments, prog_name="dpt")
     sys.exit(0)

@@ -7,9 +7,9 @@ import click
 
 from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import locate
+from dpt_cli.cli import memory
 from dpt_cli.cli.bench_options import BenchOptions
 from dpt_cli.cli.bench_report import report, say
-from dpt_cli.cli.memory import collect_from_now_on
 from dpt_cli.conversion import PHOTOGRAPHS
 from dpt_cli.decode import read_rgb
 from dpt_cli.engine.choice import no_graphs, resolve_engine
@@ -185,7 +185,7 @@ def _model(
     else:
         network = load_network(weights.path, spec.architecture)
     label = weights.label if weights else RANDOM
-    collect_from_now_on()
+    memory.loaded(keep_freed=False)  # it would be taken for used
 
     def on_torch(precision: str) -> TorchEngine:
         # One network for every precision: its weights stay float32.

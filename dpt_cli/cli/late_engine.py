@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.batch import RGB
 from dpt_cli.checkpoint.fetch import hush_hub, locate
-from dpt_cli.cli.memory import collect_from_now_on, keep_freed_memory
+from dpt_cli.cli import memory
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report
 from dpt_cli.engine import Engine, RawOutput
@@ -80,9 +80,7 @@ class LateEngine:
                     self._report.say,
                     cuda_graphs=options.cuda_graphs,
                 )
-                collect_from_now_on()
-                if self._engine.device == "cpu":
-                    keep_freed_memory()
+                memory.loaded(keep_freed=self._engine.device == "cpu")
             return self._engine
 
     @property

@@ -1,4 +1,4 @@
-"""How this process treats memory that nobody needs any more: less often than by default."""
+"""How a process that is all `dpt`'s treats memory that nobody needs any more."""
 
 import gc
 import sys
@@ -12,8 +12,8 @@ _LARGEST_INT = 2**31 - 1
 
 
 @contextmanager
-def rare_collection() -> Iterator[None]:
-    """Keep Python's collector of cycles off until `collect_from_now_on`, and out of the exit.
+def own_process() -> Iterator[None]:
+    """Keep Python's collector of cycles off until the network is loaded, and out of the exit.
 
     It walks over every object, again and again while torch is imported and once more at the end:
     1.5 s of a run of one photograph.
@@ -26,18 +26,26 @@ def rare_collection() -> Iterator[None]:
         gc.enable()
 
 
-def collect_from_now_on() -> None:
-    """Turn the collector on again, for what comes from now on."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
+def loaded(*, keep_freed: bool) -> None:
+    """Set the process up for a long run; outside `own_process` do nothing.
+
+    Args:
+        keep_freed: Whether to call `keep_freed_memory`.
+    """
+    if gc.isenabled():
+        return
+    # What there is stays; the collector looks at what comes.
+    gc.freeze()
+    gc.enable()
+    if keep_freed:
+        keep_freed_memory()
 
 
 def keep_freed_memory() -> None:
     """Have glibc keep freed memory for the next photograph; elsewhere do nothing.
 
     It gives large tensors' memory back at once, and a page fault for every 4 kB of the next costs
-    torch 5 % of DPT-Hybrid's time. Only a command may decide this, as it is for a whole process.
+    torch 5 % of DPT-Hybrid's time; OpenVINO gains nothing.
     """
     if sys.platform == "linux":
         import ctypes

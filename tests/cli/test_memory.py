@@ -16,14 +16,25 @@ def run(script: str) -> list[str]:
     return done.stdout.split()
 
 
+# Pages that the system brings for 64 MB that were used before and freed.
+FAULTS = """
+import gc, resource
+from dpt_cli.cli import main, memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(b"1") * 64_000_000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+"""
+
+
 def test_cycles_are_collected_again_once_the_network_is_loaded_and_after_the_command() -> None:
     script = """
-import gc
-from dpt_cli.cli import main
-from dpt_cli.cli.memory import collect_from_now_on, rare_collection
-with rare_collection():
+with memory.own_process():
     print(gc.isenabled(), gc.get_freeze_count() > 0)
-    collect_from_now_on()
+    memory.loaded(keep_freed=False)
     print(gc.isenabled(), gc.get_freeze_count() > 0)
 print(gc.isenabled())
 try:
@@ -31,39 +42,30 @@ try:
 except SystemExit:
     print("end", gc.isenabled())
 """
-    words = run(script)
+    words = run(FAULTS + script)
     assert words[:5] == ["False", "False", "True", "True", "True"]
     assert words[-2:] == ["end", "True"]
 
 
-def test_a_collector_that_is_on_stays_as_it_is() -> None:
+def test_another_process_is_left_as_it_is() -> None:
     script = """
-import gc
-from dpt_cli.cli.memory import collect_from_now_on
-collect_from_now_on()
-print(gc.isenabled(), gc.get_freeze_count())
+before = faults()
+memory.loaded(keep_freed=True)
+print(gc.isenabled(), gc.get_freeze_count(), faults() > before / 2)
 """
-    assert run(script) == ["True", "0"]
+    assert run(FAULTS + script) == ["True", "0", "True"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has the setting")
 def test_freed_memory_is_used_again_without_page_faults() -> None:
     script = """
-import resource
-from dpt_cli.cli.memory import keep_freed_memory
-
-def faults_of_64_megabytes():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    bytearray(b"1") * 64_000_000
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-faults_of_64_megabytes()
-print(faults_of_64_megabytes())
-keep_freed_memory()
-faults_of_64_megabytes()
-print(faults_of_64_megabytes())
+print(faults())
+with memory.own_process():
+    memory.loaded(keep_freed=True)
+    faults()
+    print(faults())
 """
-    before, after = map(int, run(script))
+    before, after = map(int, run(FAULTS + script))
     if before < 1000:
         pytest.skip("this C library keeps freed memory by itself")
     assert after < before / 10
