@@ -72,6 +72,16 @@ def openvino() -> None:
 
 
 @pytest.fixture
+def conversions(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Share OpenVINO's conversions with other tests of the same weights; return their folder."""
+    shared = tmp_path_factory.getbasetemp() / "conversions"
+    shared.mkdir(exist_ok=True)
+    (home / "dpt").mkdir(parents=True, exist_ok=True)
+    (home / "dpt" / "converted").symlink_to(shared, target_is_directory=True)
+    return shared
+
+
+@pytest.fixture
 def hub() -> Iterator[LoopbackHub]:
     with LoopbackHub() as running:
         yield running

@@ -23,7 +23,7 @@ def nncf() -> None:
 
 @pytest.mark.usefixtures("nncf")
 def test_a_run_in_int8_says_so_and_what_it_changes(
-    dpt: FrontDoor, home: Path, monkeypatch: pytest.MonkeyPatch
+    dpt: FrontDoor, conversions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Weights by formula are not kept by eight bits as trained ones are: once is enough.
     monkeypatch.setattr("dpt_cli.conversion.SMALL_DRIFT", 1.0)
@@ -43,8 +43,7 @@ def test_a_run_in_int8_says_so_and_what_it_changes(
     again = dpt(*words, "-o", "again", "--precision", "int8", "--engine", "openvino")
     assert "once" not in again.stderr
     np.testing.assert_array_equal(np.load(dpt.desk / "again" / "photo_depth.npy"), int8)
-    converted = [path.name for path in (home / "dpt" / "converted").iterdir()]
-    assert sorted(name.split("-")[2] for name in converted) == ["fp32", "int8"]
+    assert {path.name.split("-")[2] for path in conversions.iterdir()} == {"fp32", "int8"}
 
 
 @pytest.mark.slow

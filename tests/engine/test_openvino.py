@@ -35,17 +35,13 @@ def load(
     )
 
 
-def converted(dpt: FrontDoor, home: Path) -> list[str]:
-    folder = home / "dpt" / "converted"
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
-def test_any_size_has_torchs_numbers_from_one_conversion(dpt: FrontDoor, home: Path) -> None:
+def test_any_size_has_torchs_numbers_from_one_conversion(dpt: FrontDoor, conversions: Path) -> None:
+    before = set(conversions.iterdir())
     for side_px in (64, 96, 208):
         torchs = load(dpt, "torch", resolution=side_px)(picture(120, 80)).values
         values = load(dpt, "openvino", resolution=side_px)(picture(120, 80)).values
         assert np.linalg.norm(values - torchs) <= TOLERANCE * np.linalg.norm(torchs)
-    assert len(converted(dpt, home)) == 1
+    assert len(set(conversions.iterdir()) - before) <= 1
 
 
 def test_labels_are_torchs(dpt: FrontDoor) -> None:
@@ -87,12 +83,15 @@ def test_the_second_start_imports_neither_torch_nor_timm_nor_ever_telemetry(
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_damaged_or_deleted_conversion_is_made_again(dpt: FrontDoor, home: Path) -> None:
-    expected = load(dpt, "openvino")(picture(64, 64)).values
-    (name,) = converted(dpt, home)
-    (home / "dpt" / "converted" / name / "model.xml").write_text("<net")
+def test_a_damaged_or_deleted_conversion_is_made_again(dpt: FrontDoor, conversions: Path) -> None:
+    predictor = load(dpt, "openvino")
+    expected, before = predictor(picture(64, 64)).values, set(conversions.iterdir())
+    digest = sha256_of(dpt.weights().read_bytes())
+    model = converted_path(digest, predictor.spec.architecture) / "model.xml"
+    model.write_text("<net")
     np.testing.assert_array_equal(load(dpt, "openvino")(picture(64, 64)).values, expected)
-    assert converted(dpt, home) == [name]
+    assert model.stat().st_size > 1000
+    assert set(conversions.iterdir()) == before
 
 
 def test_other_weights_have_a_folder_of_their_own(dpt: FrontDoor) -> None:
@@ -103,11 +102,13 @@ def test_other_weights_have_a_folder_of_their_own(dpt: FrontDoor) -> None:
     assert folder != converted_path(digest, "another architecture")
 
 
+@pytest.mark.usefixtures("conversions")
 def test_the_summary_names_the_engine(dpt: FrontDoor) -> None:
     result = dpt("depth", dpt.photograph(), "--engine", "openvino")
     assert "device: cpu (OpenVINO), fp32" in result.stderr
 
 
+@pytest.mark.usefixtures("conversions")
 def test_bench_measures_it(dpt: FrontDoor) -> None:
     words = ("bench", "--weights", dpt.weights(), "--resolution", "64", "--runs", "1", "--json")
     result = dpt(*words, "--engine", "openvino", "--device", "cpu")
