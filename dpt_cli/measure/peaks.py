@@ -37,11 +37,9 @@ class Peaks:
 
 def measure_peaks(device: str, precision: str) -> Peaks:
     """Measure a device in one precision; seconds, where it has no instructions for it."""
-    with torch.inference_mode():
-        return Peaks(matrix_rate(device, precision), _convolution_rate(device, precision))
+    return Peaks(matrix_rate(device, precision), _convolution_rate(device, precision))
 
 
-@torch.inference_mode()
 def matrix_rate(device: str, precision: str) -> float:
     """Measure a plain matrix product [operations a second], in under a second."""
 
@@ -65,6 +63,7 @@ def _convolution_rate(device: str, precision: str) -> float:
         return _best_rate(convolution, _CONVOLUTION_SIDES_PX)
 
 
+@torch.inference_mode()
 def _best_rate(
     probe: Callable[[int], tuple[Callable[[], Tensor], int]], sizes: Sequence[int]
 ) -> float:

@@ -81,7 +81,7 @@ def test_without_a_command_help_is_shown(words: tuple[str, ...]) -> None:
     [
         (("depht", "a.png"), "Did you mean 'depth'?"),
         (("models", "lst"), "Did you mean 'list'?"),
-        (("depth", "a.png", "--modle", "small"), "'--model'"),
+        (("depth", "a.png", "--modle", "small"), "Did you mean one of: '--compile', '--model'"),
         (("depth", "a.png", "--model", "smal"), "Did you mean 'small'?"),
         (("segment", "a.png", "--model", "smal"), "Did you mean 'small'?"),
         (("depth", "a.png", "--format", "colour"), "did you mean 'color'?"),
