@@ -1,13 +1,15 @@
 """Photographs become network inputs as in the authors' code."""
 
+import tracemalloc
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from dpt_cli.decode import read_rgb
 from dpt_cli.preprocess import network_input, network_size
-from dpt_cli.specs import InputSpec
+from dpt_cli.specs import InputSpec, Interpolation
 from published import REFERENCE, samples
 
 _REFERENCES = np.load(REFERENCE / "photographs.npz")
@@ -84,6 +86,38 @@ def test_area_averages_what_it_shrinks_and_cubic_does_not() -> None:
     larger = network_input(stripes, (128, 128), InputSpec((128, 128), half, half, "area"))
     same = network_input(stripes, (128, 128), InputSpec((128, 128), half, half))
     np.testing.assert_array_equal(larger, same)
+
+
+@pytest.mark.parametrize(
+    "photo_hw", [(480, 640), (641, 333), (90, 70), (1, 1), (37, 900), (1200, 1600)], ids=str
+)
+@pytest.mark.parametrize(
+    ("interpolation", "flag"), [("cubic", cv2.INTER_CUBIC), ("area", cv2.INTER_AREA)]
+)
+def test_a_resized_photograph_equals_opencvs_of_the_whole_in_float64(
+    photo_hw: tuple[int, int], interpolation: Interpolation, flag: int
+) -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (*photo_hw, 3), dtype=np.uint8)
+    height, width = network_size(photo_hw, (192, 192))
+    image = network_input(
+        rgb, (height, width), InputSpec((192, 192), (0.0,) * 3, (1.0,) * 3, interpolation)
+    )
+    by = cv2.INTER_CUBIC if height > photo_hw[0] else flag
+    expected = cv2.resize(rgb / 255.0, (width, height), interpolation=by)
+    # The same sums in float64, in another order where areas are averaged; float32 hides that but
+    # for the rounding of one last bit.
+    np.testing.assert_allclose(image, expected.transpose(2, 0, 1), rtol=1.2e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("interpolation", ["cubic", "area"])
+def test_a_large_photograph_is_not_copied_to_be_resized(interpolation: Interpolation) -> None:
+    rgb = np.zeros((6000, 8000, 3), np.uint8)
+    tracemalloc.start()
+    network_input(rgb, (192, 256), InputSpec((192, 192), _HALF, _HALF, interpolation))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A copy in float64 takes 1.2 GB; one in uint8 0.14 GB.
+    assert peak < 60e6
 
 
 def test_an_unknown_interpolation_is_refused() -> None:
