@@ -103,10 +103,11 @@ def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
         return call
 
     cv2.setNumThreads(1)  # else some of a stage's work is in OpenCV's threads
-    run.read_rgb = timed("decode", run.read_rgb, time.thread_time)
+    run.read_stamped = timed("read", run.read_stamped, time.thread_time)
+    run.decode_rgb = timed("decode", run.decode_rgb, time.thread_time)
     run.prepare = timed("prepare", run.prepare, time.thread_time)
-    writers._replace = timed("PNG", writers._replace, time.thread_time)
-    run._Memory.write = timed("write", run._Memory.write, time.thread_time)
+    writers._write_all = timed("PNG", writers._write_all, time.thread_time)
+    run._Record.write = timed("write", run._Record.write, time.thread_time)
     network = late_engine.LateEngine.__call__
     late_engine.LateEngine.__call__ = timed("network", network, time.perf_counter)
     stages = run.Stages

@@ -276,6 +276,7 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
     from safetensors.torch import save_file
 
     from dpt_cli.decode import read_rgb
+    from dpt_cli.files import replacing
     from dpt_cli.preprocess import network_input
     from dpt_cli.registry import load_registry
     from dpt_cli.writers import write_png
@@ -286,7 +287,8 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
     side = min(rgb.shape[:2])
     top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
     square = rgb[top : top + side, left : left + side]
-    write_png(folder / "square.png", square)
+    with replacing(folder / "square.png") as file:
+        write_png(file, square)
     spec = load_registry().find("depth", model)
     image = network_input(square, (_SIDE_PX, _SIDE_PX), spec.input)
     np.save(folder / "image.npy", image[None])

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.errors import InputError
-from dpt_cli.inputs import mode_of
+from dpt_cli.files import read_stamped
+from dpt_cli.headers import picture_size
 
 # OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
 MAX_PIXELS = 2**30
@@ -34,11 +35,9 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: The path and, in one line, why it is not a whole, readable picture.
     """
-    mode_of(path)
+    data, _ = read_stamped(path)
     try:
-        return decode_rgb(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        return decode_rgb(data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -55,6 +54,7 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     encoded = data if isinstance(data, bytes) else data.tobytes()
     if not encoded:
         raise InputError("the file is empty")
+    _check_size(picture_size(encoded))
     if encoded.startswith(_PNG):
         encoded = _sound_png(encoded)
     elif encoded.startswith(_JPEG):
@@ -71,10 +71,14 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             if deep is not None and deep.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
                 return _stretched_rgb(deep)
             del deep
-        bgr = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-        if bgr is None:
+        # Since OpenCV 4.11; before, red and blue are swapped in place.
+        in_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR if in_rgb is None else in_rgb)
+        if pixels is None:
             raise InputError(_undecoded(encoded, cv2.__version__))
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        if in_rgb is None:
+            cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+        return np.asarray(pixels, dtype=np.uint8)
     except (cv2.error, MemoryError) as error:
         if isinstance(error, MemoryError) or error.code == cv2.Error.StsNoMem:
             raise InputError("not enough memory to decode it") from error
@@ -99,8 +103,6 @@ def _sound_png(data: bytes) -> bytes:
         if kind in _PNG_CHUNKS:
             if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
                 raise InputError(f"damaged: wrong checksum in a PNG chunk ({kind.decode()})")
-            if kind == b"IHDR":
-                _check_size(data[at + 12 : at + 16], data[at + 8 : at + 12])
             kept.append(view[at:end])
         if kind == b"IEND":
             return b"".join(kept)
@@ -117,18 +119,16 @@ def _check_jpeg(data: bytes) -> None:
     """
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        if 0xC0 <= data[at + 1] <= 0xCF and data[at + 1] not in (0xC4, 0xC8, 0xCC):
-            _check_size(data[at + 5 : at + 7], data[at + 7 : at + 9])
         is_fill = data[at + 1] == 0xFF
         at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     if data.rfind(b"\xff\xd9", at) < 0:
         raise InputError(_TRUNCATED)
 
 
-def _check_size(height_bytes: bytes, width_bytes: bytes) -> None:
-    height, width = int.from_bytes(height_bytes, "big"), int.from_bytes(width_bytes, "big")
+def _check_size(size_hw: tuple[int, int] | None) -> None:
+    height, width = size_hw or (0, 0)
     if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE_PX:
-        limits = f"the limit is {MAX_SIDE_PX} a side and {MAX_PIXELS} in all"
+        limits = f"the limit is {MAX_PIXELS} in all and {MAX_SIDE_PX} per side"
         raise InputError(f"too large: {width} by {height} pixels, {limits}")
 
 

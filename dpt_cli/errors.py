@@ -3,6 +3,8 @@
 Raised in any room, turned into words and an exit status only in `cli`.
 """
 
+import traceback
+
 
 class DptError(Exception):
     """Base of every error a user can cause or mend."""
@@ -40,6 +42,26 @@ class OutOfMemoryError(DptError):
 
 class NetworkOutputError(DptError):
     """The network gave numbers that cannot be true (NaN or infinity)."""
+
+
+class UnexpectedError(DptError):
+    """An error of one photograph that nobody foresaw: a defect of ours, or of a library."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"unexpected {type(error).__name__}: {error}")
+        self.__cause__ = error
+
+    @property
+    def traceback(self) -> str:
+        """Return the traceback, as Python prints it."""
+        return "".join(traceback.format_exception(self.__cause__))
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Return where it was raised and its class: the same for the same cause."""
+        cause = self.__cause__
+        frames = traceback.extract_tb(None if cause is None else cause.__traceback__)
+        return frames[-1].filename, frames[-1].lineno or 0, type(cause).__name__
 
 
 class FetchError(DptError):

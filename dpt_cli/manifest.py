@@ -1,33 +1,34 @@
-"""Remember what the files of an output folder were made of, one line of JSON an event.
+"""What the files of an output folder were made of, one line of JSON per event.
 
 Knows no picture, no network and no file format. Only what is written here makes a file ours.
 """
 
-import hashlib
+import io
 import json
 import os
-import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
-from dpt_cli.errors import DptError, InputError, OutputError
+from dpt_cli.errors import OutputError
+from dpt_cli.files import Stamp, errors_as, is_same, open_regular
 
 MANIFEST_NAME = "manifest.jsonl"
 LOCK_NAME = ".dpt.lock"
-Decision = Literal["do", "skip", "foreign"]
+Decision = Literal["do", "skip", "foreign", "edited"]
 Outputs = Mapping[str, Path]  # by format
 Facts = Mapping[str, Any]  # JSON values, floats finite
-Stamp = Mapping[str, int | str]  # of a file: size [bytes], mtime_ns, sha256 in hex
+Stamps = Mapping[str, Stamp]  # of outputs, by format
 
 _SCHEMA = 1
 # As the last key: a line that has it is whole.
 _ENDS = (f', "schema": {_SCHEMA}}}\n', f', "schema": {_SCHEMA}}}')
 # What json.loads and a look into its answer raise where a line is not what we wrote.
+_INPUT_PATH = ', "input": {"path": "'
 _GARBLED = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -40,40 +41,25 @@ class Recipe:
     weights_sha256: str
 
 
-def stamp_of(path: Path, kind: type[DptError] = InputError) -> Stamp:
-    """Return a file's stamp; take a photograph's before decoding it, so that later changes show.
-
-    Raises:
-        kind: It is no file or cannot be read.
-    """
-    with _in_words(kind, f"cannot read {path}"):
-        # Opening a pipe would wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise kind(f"cannot read {path}: not a file")
-        with path.open("rb") as file:
-            # Before hashing: what changes meanwhile then has a later time than the stamp.
-            now = os.fstat(file.fileno())
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"size": now.st_size, "mtime_ns": now.st_mtime_ns, "sha256": sha256}
-
-
 class Manifest:
-    """The memory of an output folder, `manifest.jsonl`; while open, other runs are kept out.
+    """The record of an output folder, `manifest.jsonl`; while open, other runs are kept out.
 
     A line is an object in ASCII. Of the `done` lines that name an output the last one counts;
     lines of any other form are passed over. Its keys, in this order, `schema` (1) the last:
 
-    - `state`: `begun` (the outputs may be there from now on), `done` or `failed`.
-    - `outputs`: paths by format, relative to the folder, with `/`; empty in `failed`.
+    - `state`: `reading` (decoding begins), `begun` (the outputs may be there from now on), `done`,
+      `failed`, or `stopped` (the run ended early, and what it was reading is not to blame).
+    - `outputs`: paths by format, relative to the folder, with `/`; empty except in `begun`, `done`.
     - `input`: `path`, absolute, links followed; in `done` also `size`, `mtime_ns`, `sha256`.
-    - In `done`: `files`, these three of each output; `settings`, `weights`, `weights_sha256`;
-      `facts`, whatever the run tells. In `failed`: `error`, in words.
+    - In `begun` and `done`: `files`, these three of each output.
+    - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, whatever the run reports.
+    - In `failed`: `error`, in words, and `traceback` where it was unexpected.
 
     Opening makes the folder. With `read_only`, for a dry run, nothing is made, locked or written.
     `num_records` counts lines; `is_locked` is false where the file system has no locks.
 
     Raises:
-        OutputError: In use by another run, not writable, or the manifest is not ours.
+        OutputError: In use by another run, not writable, or a file that is not a manifest.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
@@ -84,71 +70,120 @@ class Manifest:
         self._read_only = read_only
         self._mutex = threading.Lock()
         self._is_torn = False
-        # By output: its last done line, unparsed as that is a third of the size; "" if only begun.
+        # By output: its last done line and the last claim after it, unparsed as that is a third of
+        # the size; "" where there is none.
         self._lines: dict[str, str] = {}
+        self._claims: dict[str, str] = {}
+        # Photographs whose decoding began and of which nothing was recorded since: how often.
+        self._reading: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        with _in_words(OutputError, f"cannot write into {self.folder}"), ExitStack() as resources:
+        with (
+            errors_as(OutputError, f"cannot write into {self.folder}"),
+            ExitStack() as resources,
+        ):
             if not self._read_only:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                lock = resources.enter_context((self.folder / LOCK_NAME).open("ab"))
+                lock = _opened(self.folder / LOCK_NAME, "ab")
+                resources.callback(lock.close)
                 self.is_locked = _lock(lock, self.folder)
                 # Unbuffered: a line is one write.
-                self._file = resources.enter_context(self._path.open("ab", buffering=0))
+                self._file = _opened(self._path, "a+b")
+                resources.callback(self._file.close)
                 resources.callback(os.fsync, self._file.fileno())
-            if self._path.exists():
+            if os.path.lexists(self._path):
                 self._read()
+            self._suspects = {path: count for path, count in self._reading.items() if count > 0}
             self._resources = resources.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _in_words(OutputError, f"cannot write {self._path}"):
-            self._resources.close()
+        with errors_as(OutputError, f"cannot write {self._path}"), self._resources:
+            # A run that was killed does not come here: what it was reading stays suspect.
+            for path, count in list(self._reading.items()):
+                if count > self._suspects.get(path, 0):
+                    self._append("stopped", {}, {"path": path})
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Return the names of all outputs that are or were claimed."""
+        return self._lines.keys()
+
+    def num_deaths(self, photograph: Path) -> int:
+        """Return how often a run died between decoding a photograph and recording what came of it.
+
+        As of when the manifest was opened. Others that were under way then count as well.
+        """
+        return self._suspects.get(_real(photograph), 0)
 
     def decide(self, photograph: Path, outputs: Outputs, recipe: Recipe) -> Decision:
-        """Return `foreign` if an output exists that is not ours, or another photograph's.
+        """Return what is to become of a photograph.
 
-        `skip` if all were made by this recipe of this photograph, and none of these files has
-        changed since: same size, and same time or content. Otherwise `do`.
+        - `foreign`: an output exists that is not ours, or is another photograph's.
+        - `edited`: an output is ours, and has changed since.
+        - `skip`: all were made by this recipe of this photograph, which has not changed since.
+        - `do`: anything else.
+
+        A file is unchanged where its size and its time or content are the same.
         """
         names = self._names(outputs)
         # lexists: a link that leads nowhere is somebody's, too.
-        if any(names[kind] not in self._lines and os.path.lexists(outputs[kind]) for kind in names):
+        there = {kind for kind in names if os.path.lexists(outputs[kind])}
+        if any(names[kind] not in self._lines for kind in there):
             return "foreign"
-        wanted = _text(dict(recipe.settings)), recipe.weights_sha256, os.path.realpath(photograph)
-        try:
-            for line in {self._lines.get(name, "") for name in names.values()}:
-                record = json.loads(line)
-                made = _text(record["settings"]), record["weights_sha256"], record["input"]["path"]
-                # A photograph that is gone was moved or renamed: its outputs may follow.
-                is_others = made[2] != wanted[2] and os.path.lexists(made[2])
-                if is_others and any(map(os.path.lexists, outputs.values())):
-                    return "foreign"
-                if made != wanted or not _is_same(photograph, record["input"]):
-                    return "do"
-                for kind in (kind for kind in names if self._lines[names[kind]] == line):
-                    if not _is_same(outputs[kind], record["files"][kind]):
-                        return "do"
-        except (*_GARBLED, OSError, InputError):
-            return "do"
-        return "skip"
+        real = _real(photograph)
+        wanted = _text(dict(recipe.settings)), recipe.weights_sha256, real
+        is_current: dict[str, bool] = {}
+        for kind in there:
+            line, claim = self._lines[names[kind]], self._claims.get(names[kind], "")
+            record = _parsed(line)
+            made_of = _get(_parsed(line or claim), "input", "path")
+            # A photograph that is gone was moved or renamed: its outputs may follow.
+            if isinstance(made_of, str) and made_of != real and os.path.lexists(made_of):
+                return "foreign"
+            is_as_made = _has_stamp(outputs[kind], record, names[kind])
+            if not is_as_made and not _has_stamp(outputs[kind], _parsed(claim), names[kind]):
+                return "edited"
+            if line not in is_current:
+                made = _text(_get(record, "settings")), _get(record, "weights_sha256"), made_of
+                is_current[line] = made == wanted and _is_file(Path(real), _get(record, "input"))
+            is_current[line] &= is_as_made and _get(record, "outputs", kind) == names[kind]
+        return "skip" if there == set(names) and all(is_current.values()) else "do"
 
-    def begin(self, photograph: Path, outputs: Outputs) -> None:
-        """Claim the outputs; to be called before the first of them gets its name."""
-        self._append("begun", outputs, {"path": os.path.realpath(photograph)})
+    def known(self, output: Path) -> list[Stamp]:
+        """Return the stamps that a file of ours may have under an output's name."""
+        name = self._names({"": output})[""]
+        lines = (self._lines.get(name, ""), self._claims.get(name, ""))
+        return [stamp for line in lines if (stamp := _stamp_of(_parsed(line), name))]
+
+    def reading(self, photograph: Path) -> None:
+        """Record that decoding begins: were it to kill this process, the next run would know."""
+        self._append("reading", {}, {"path": _real(photograph)})
+
+    def begin(self, photograph: Path, outputs: Outputs, files: Stamps) -> None:
+        """Claim the outputs, before the first of them gets its name; `files` are their stamps."""
+        source = {"path": _real(photograph)}
+        self._append("begun", outputs, source, files={**files})
 
     def done(
-        self, photograph: Path, stamp: Stamp, outputs: Outputs, recipe: Recipe, facts: Facts
+        self,
+        photograph: Path,
+        stamp: Stamp,
+        outputs: Outputs,
+        files: Stamps,
+        recipe: Recipe,
+        facts: Facts,
     ) -> None:
-        """Record outputs, right after writing as they are hashed here; `stamp` is the input's."""
-        files = {kind: stamp_of(path, OutputError) for kind, path in outputs.items()}
+        """Record outputs; `stamp` is the photograph's, `files` are theirs."""
         made = vars(recipe) | {"settings": dict(recipe.settings), "facts": dict(facts)}
-        source = {"path": os.path.realpath(photograph), **stamp}
-        self._append("done", outputs, source, files=files, **made)
+        source = {"path": _real(photograph), **stamp}
+        self._append("done", outputs, source, files={**files}, **made)
 
-    def failed(self, photograph: Path, error: str) -> None:
+    def failed(self, photograph: Path, error: str, traceback: str = "") -> None:
         """Record why a photograph could not be done; the next run tries again."""
-        self._append("failed", {}, {"path": os.path.realpath(photograph)}, error=error)
+        source = {"path": _real(photograph)}
+        more = {"traceback": traceback} if traceback else {}
+        self._append("failed", {}, source, error=error, **more)
 
     def sweep(self, is_temporary: Callable[[Path], bool]) -> int:
         """Remove the temporary files that killed runs left and return how many.
@@ -167,25 +202,42 @@ class Manifest:
         return num_removed
 
     def _read(self) -> None:
-        is_of_others = False
+        is_other = False
         decode = json.JSONDecoder().raw_decode
-        with self._path.open(encoding="ascii", errors="replace") as file:
+        with io.TextIOWrapper(
+            _opened(self._path, "rb"), encoding="ascii", errors="replace"
+        ) as file:
             for line in file:
                 self._is_torn = not line.endswith("\n")
                 # Only the names, in a third of the time; the rest is parsed when asked for.
                 start, _, rest = line.partition(', "outputs": ')
                 try:
-                    names, _ = decode(rest if line.endswith(_ENDS) else "")
-                    self._note(start.endswith('"done"'), names.values(), line)
+                    names, end = decode(rest if line.endswith(_ENDS) else "")
+                    state = start.removeprefix('{"state": "')[:-1]
+                    path = ""
+                    if rest.startswith(_INPUT_PATH, end):
+                        path, _ = decode(rest, end + len(_INPUT_PATH) - 1)
+                    self._note(state, names.values(), path, line)
                 except _GARBLED:
-                    is_of_others |= line.startswith("{") and line.rstrip().endswith("}")
-        if is_of_others and not self.num_records:
+                    is_other |= not _may_be_torn(line)
+        if is_other and not self.num_records:
             raise OutputError(f"{self._path} is not this dpt's; move it away or use another folder")
 
-    def _note(self, is_done: bool, names: Iterable[str], line: str) -> None:
+    def _note(self, state: str, names: Iterable[str], photograph: str, line: str) -> None:
         for name in names:
-            # A claim does not undo what was made: the outputs themselves will tell.
-            self._lines[name] = line if is_done else self._lines.get(name, "")
+            if state == "done":
+                self._lines[name] = line
+                self._claims.pop(name, None)
+            else:
+                # A claim does not undo what was made: the outputs themselves will tell.
+                self._lines.setdefault(name, "")
+                self._claims[name] = line
+        if state == "reading":
+            self._reading[photograph] = self._reading.get(photograph, 0) + 1
+        elif state == "stopped":
+            self._reading[photograph] = self._reading.get(photograph, 1) - 1
+        elif state != "begun":
+            self._reading.pop(photograph, None)
         self.num_records += 1
 
     def _append(self, state: str, outputs: Outputs, source: Facts, **rest: object) -> None:
@@ -193,7 +245,7 @@ class Manifest:
         record = {"state": state, "outputs": names, "input": source, **rest, "schema": _SCHEMA}
         # ASCII: names that are no UTF-8 come back as they were, and no cut splits a character.
         line = json.dumps(record, allow_nan=False) + "\n"
-        with _in_words(OutputError, f"cannot write {self._path}"):
+        with errors_as(OutputError, f"cannot write {self._path}"):
             with self._mutex:
                 # Were the folder gone, the writers would make a new one without a manifest.
                 self._path.stat()
@@ -202,7 +254,7 @@ class Manifest:
                 if self._file.write(whole) < len(whole):
                     raise OutputError(f"cannot write {self._path}: the disk is full")
                 self._is_torn = False
-                self._note(state == "done", names.values(), line)
+                self._note(state, names.values(), source.get("path", ""), line)
             # Kill -9 takes nothing that was written; a power cut does, and an output whose claim
             # is lost stays foreign. Losing a done line costs one photograph: no sync of its own.
             if state == "begun":
@@ -212,12 +264,31 @@ class Manifest:
         return {kind: path.relative_to(self.folder).as_posix() for kind, path in outputs.items()}
 
 
-@contextmanager
-def _in_words(kind: type[DptError], what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise kind(f"{what}: {error.strerror or error}") from error
+def claimed_outputs(folder: Path) -> frozenset[Path]:
+    """Return the outputs that a folder's manifest claims; none where it has no manifest.
+
+    Raises:
+        OutputError: Its manifest is not one.
+    """
+    if not os.path.lexists(folder / MANIFEST_NAME):
+        return frozenset()
+    with Manifest(folder, read_only=True) as manifest:
+        return frozenset(folder / name for name in manifest.names)
+
+
+def _opened(path: Path, mode: str) -> IO[bytes]:
+    """Open a file of ours in a folder that others may write, unbuffered where it is written."""
+    flags = {
+        "rb": os.O_RDONLY,
+        "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT,
+        "a+b": os.O_RDWR | os.O_APPEND | os.O_CREAT,
+    }[mode]
+    return os.fdopen(open_regular(path, flags, OutputError), mode, 0 if "a" in mode else -1)
+
+
+def _may_be_torn(line: str) -> bool:
+    """Return whether a line may be the half that a kill or a power cut left of one of ours."""
+    return (line.startswith('{"state": "') and not line.endswith("\n")) or not line.strip("\0\n")
 
 
 def _lock(file: IO[bytes], folder: Path) -> bool:
@@ -238,13 +309,49 @@ def _lock(file: IO[bytes], folder: Path) -> bool:
     return True
 
 
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a NUL byte
+        return str(path)
+
+
 def _text(settings: Facts) -> str:
     # Text, as in Python True equals 1, and a tuple comes back as a list.
     return json.dumps(settings, sort_keys=True)
 
 
-def _is_same(path: Path, known: Facts) -> bool:
-    now = path.stat()
-    if now.st_size != known["size"]:
-        return False
-    return now.st_mtime_ns == int(known["mtime_ns"]) or stamp_of(path)["sha256"] == known["sha256"]
+def _parsed(line: str) -> Facts:
+    """Return a line's record; an empty one where it is garbled or there is none."""
+    try:
+        record = json.loads(line)
+    except _GARBLED:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _get(record: Facts, *keys: str) -> Any:
+    value: Any = record
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _stamp_of(record: Facts, name: str) -> Stamp | None:
+    """Return the stamp that a record has of an output."""
+    outputs = _get(record, "outputs")
+    kinds = [kind for kind in outputs if outputs[kind] == name] if isinstance(outputs, dict) else []
+    stamp = _get(record, "files", kinds[0]) if kinds else None
+    return stamp if _is_stamp(stamp) else None
+
+
+def _has_stamp(output: Path, record: Facts, name: str) -> bool:
+    return _is_file(output, _stamp_of(record, name))
+
+
+def _is_file(path: Path, known: Any) -> bool:
+    return _is_stamp(known) and is_same(path, known)
+
+
+def _is_stamp(stamp: object) -> bool:
+    return isinstance(stamp, dict) and stamp.keys() >= {"size", "mtime_ns", "sha256"}

@@ -1,34 +1,25 @@
-"""Write maps and pictures, one function a file format; each file appears whole or not at all.
+"""Write maps and pictures, one function per file format, into anything that takes bytes.
 
-Every writer makes the parent folder, fills a temporary file in it and renames that into place.
-Same map, same bytes. Must not colour, resize or rescale beyond what a format itself demands.
+Same map, same bytes. Must not colour, resize or rescale beyond what a format itself demands, and
+never sees a path: `files` makes a file whole.
 """
 
-import contextlib
 import csv
-import os
-import re
-import secrets
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import BytesIO, StringIO
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 
 import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.ade20k import COLORS
-from dpt_cli.errors import OutputError
+from dpt_cli.files import Writer
 from dpt_cli.maps import DepthMap, LabelMap
 
 Palette = Sequence[tuple[int, int, int]]
 Text = Mapping[str, str]
 _Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.dpt-part", re.DOTALL)
-# Together with the rest of a temporary name this stays below 255 bytes, in UTF-8 too.
-_MAX_NAME_CHARACTERS = 50
 
 # Measured on 12 megapixels: a depth map in colour takes 0.3 s and 2.9 MB, in 16 bits 0.6 s and
 # 8.7 MB. Level 6 takes two to three times as long for a tenth to a quarter less; OpenCV's
@@ -55,72 +46,54 @@ def describe(result: DepthMap | LabelMap) -> dict[str, str]:
     return facts
 
 
-def is_temporary(path: Path) -> bool:
-    """Return whether a name is that of a file a writer left when it was killed."""
-    return _TEMPORARY.fullmatch(path.name) is not None
-
-
-def write_png(path: Path, image: _Image, text: Text | None = None) -> None:
+def write_png(file: Writer, image: _Image, text: Text | None = None) -> None:
     """Write a PNG from uint8 (H, W, 3) RGB, uint8 (H, W) grey or uint16 (H, W) grey.
 
     Raises:
-        OutputError: The file cannot be written.
         ValueError: The array is none of these.
     """
     is_rgb = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
     if not is_rgb and not (image.ndim == 2 and image.dtype in (np.uint8, np.uint16)):
         raise ValueError(f"no PNG from {image.dtype} {image.shape}")
-    _replace(path, _png(image, _RGB if is_rgb else _GREY, [], text))
+    _write_all(file, _png(image, _RGB if is_rgb else _GREY, [], text))
 
 
 def write_palette_png(
-    path: Path, indices: npt.NDArray[np.uint8], palette: Palette, text: Text | None = None
+    file: Writer, indices: npt.NDArray[np.uint8], palette: Palette, text: Text | None = None
 ) -> None:
     """Write a palette PNG (mode P): the pixel value is the index, uint8 (H, W), its colour RGB.
 
     Raises:
-        OutputError: The file cannot be written.
         ValueError: An index has no colour.
     """
     if indices.max(initial=0) >= len(palette):
         raise ValueError(f"index {indices.max()} in a palette of {len(palette)} colours")
     colors = bytes(channel for color in palette for channel in color)
-    _replace(path, _png(indices, _PALETTE, [_chunk(b"PLTE", colors)], text))
+    _write_all(file, _png(indices, _PALETTE, [_chunk(b"PLTE", colors)], text))
 
 
-def write_npy(path: Path, array: npt.NDArray[np.generic]) -> None:
-    """Write an array of any type and shape as NumPy's .npy.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+def write_npy(file: Writer, array: npt.NDArray[np.generic]) -> None:
+    """Write an array of any type and shape as NumPy's .npy."""
     whole = np.ascontiguousarray(array)
-    header = BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(whole))
-    _replace(path, (header.getvalue(), whole.data))
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(whole))
+    file.write(whole.data)
 
 
-def write_pfm(path: Path, values: npt.NDArray[np.float32]) -> None:
-    """Write float32 (H, W) as a portable float map, unchanged: little-endian, bottom row first.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+def write_pfm(file: Writer, values: npt.NDArray[np.float32]) -> None:
+    """Write float32 (H, W) as a portable float map, unchanged: little-endian, bottom row first."""
     height, width = values.shape
-    rows = (np.ascontiguousarray(strip, "<f4").data for strip in _strips(values[::-1]))
     # parity: the authors' header, digit for digit; the sign of the scale means little-endian.
-    _replace(path, _chain(f"Pf\n{width} {height}\n-1.000000\n".encode(), rows))
+    file.write(f"Pf\n{width} {height}\n-1.000000\n".encode())
+    for strip in _strips(values[::-1]):
+        file.write(np.ascontiguousarray(strip, "<f4").data)
 
 
-def write_depth_png16(path: Path, depth_map: DepthMap) -> None:
+def write_depth_png16(file: Writer, depth_map: DepthMap) -> None:
     """Write depth as 16-bit grey PNG.
 
     Depth [m] becomes whole millimetres, at most 65535; 0 is unknown. Inverse depth spreads over
     0 to 65535 from the map's least to its greatest value, larger is nearer, and a constant map
     is 0; the text in the file says how to undo it. Values that are not finite become 0.
-
-    Raises:
-        OutputError: The file cannot be written.
     """
     text = describe(depth_map)
     low, high = depth_map.span or (0.0, 0.0)
@@ -135,32 +108,25 @@ def write_depth_png16(path: Path, depth_map: DepthMap) -> None:
         values = source.astype(np.float64)
         values[~np.isfinite(values)] = offset
         target[...] = np.rint(np.clip((values - offset) * scale, 0, _MAX_UINT16))
-    write_png(path, pixels, text)
+    write_png(file, pixels, text)
 
 
-def write_ade20k_png(path: Path, label_map: LabelMap) -> None:
+def write_ade20k_png(file: Writer, label_map: LabelMap) -> None:
     """Write labels as ADE20K numbers them: a palette PNG, pixel value 1 to 150, in its colours.
 
     Value 0 is ADE20K's "other objects", black, which no network here predicts.
-
-    Raises:
-        OutputError: The file cannot be written.
     """
     text = describe(label_map) | {"dpt:pixel": "ADE20K class, 1 to 150; 0 is other"}
-    write_palette_png(path, label_map.labels + np.uint8(1), ((0, 0, 0), *COLORS), text)
+    write_palette_png(file, label_map.labels + np.uint8(1), ((0, 0, 0), *COLORS), text)
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows of the same keys as CSV, UTF-8, a header first; None is an empty cell.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+def write_csv(file: Writer, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of the same keys as CSV, UTF-8, a header first; None is an empty cell."""
     text = StringIO(newline="")
     table = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    _replace(path, [text.getvalue().encode("utf-8")])
+    file.write(text.getvalue().encode("utf-8"))
 
 
 def _png(image: _Image, color_type: int, extra: list[bytes], text: Text | None) -> Iterator[bytes]:
@@ -210,26 +176,6 @@ def _strips(rows: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.generic]]:
     return (rows[start : start + _STRIP_ROWS] for start in range(0, len(rows), _STRIP_ROWS))
 
 
-def _chain(first: bytes, rest: Iterable[memoryview]) -> Iterator[bytes | memoryview]:
-    yield first
-    yield from rest
-
-
-def _replace(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    """Write a file under a temporary name, push it to the disk and rename it into place."""
-    name = f".{path.name[:_MAX_NAME_CHARACTERS]}.{os.getpid()}-{secrets.token_hex(4)}.dpt-part"
-    temporary = path.with_name(name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        # After success there is nothing left; after anything else, Ctrl-C too, half a file.
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+def _write_all(file: Writer, pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        file.write(piece)

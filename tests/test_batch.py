@@ -1,5 +1,7 @@
 """Many photographs side by side: nothing lost, nothing mixed up, no further ahead than needed."""
 
+import dataclasses
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +13,10 @@ import pytest
 
 from dpt_cli import batch
 from dpt_cli.batch import RGB, Done, Failed, Stages, run
+from dpt_cli.budget import MemoryBudget
 from dpt_cli.engine import RawOutput
 from dpt_cli.errors import (
+    DeviceError,
     FetchError,
     InputError,
     NetworkOutputError,
@@ -38,6 +42,7 @@ class Run:
         self.decoded = 0
         self.fail: dict[str, Callable[[int], None]] = {}
         self.limit = 99
+        self.keeps_photographs = False
         self.num_at_once = num_at_once
         self.num_loads = 0
         self._sizes = sizes
@@ -46,7 +51,11 @@ class Run:
         if stage in self.fail:
             self.fail[stage](number)
 
-    def decode(self, job: Job) -> RGB:
+    def read(self, job: Job) -> bytes:
+        self._may_fail("read", int(job.photograph.stem))
+        return b""
+
+    def decode(self, _data: bytes, job: Job) -> RGB:
         number = int(job.photograph.stem)
         self.decoded += 1
         self._may_fail("decode", number)
@@ -78,18 +87,26 @@ class Run:
         assert prepared.image[0, 0, 0] == raw.values[0, 0]
         return DepthMap(raw.values, "inverse_depth", "", prepared.network_hw)
 
-    def write(self, result: DepthMap, rgb: RGB, _job: Job) -> None:
+    def write(self, result: DepthMap, rgb: RGB | None, _job: Job) -> dict[str, int]:
         number = int(result.values[0, 0])
-        assert rgb[0, 0, 0] == number
+        assert (rgb is not None) == self.keeps_photographs
+        assert rgb is None or rgb[0, 0, 0] == number
         self._may_fail("write", number)
         self.written.append(number)
+        return {"number": number}
 
     def stages(self) -> Stages[DepthMap]:
-        return Stages(self.decode, self.prepare, self.load, self.infer, self.finish, self.write)
+        return Stages(
+            *(self.read, self.decode, self.prepare, self.load, self.infer, self.finish, self.write),
+            keeps_photographs=self.keeps_photographs,
+        )
 
     def __call__(self, batch_size: int = 1) -> dict[int, str]:
         """Run every job; return what became of each."""
         outcomes = list(run(JOBS, self.stages(), batch_size))
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                assert outcome.facts == {"number": int(outcome.job.photograph.stem)}
         assert len(outcomes) == len(JOBS)
         return {
             int(outcome.job.photograph.stem): "done"
@@ -145,7 +162,13 @@ def test_batches_are_made_up_in_the_order_of_the_jobs() -> None:
 @pytest.mark.parametrize(
     ("stage", "error"),
     [
+        ("read", InputError("no file")),
+        ("read", KeyError("unforeseen")),
         ("decode", InputError("no image")),
+        ("decode", ValueError("unforeseen")),
+        ("prepare", ZeroDivisionError()),
+        ("infer", RuntimeError("unforeseen")),
+        ("write", KeyError()),
         ("decode", MemoryError()),
         ("prepare", MemoryError()),
         ("infer", NetworkOutputError("NaN")),
@@ -174,9 +197,13 @@ def test_a_batch_that_does_not_fit_is_halved_and_so_are_the_next(num_at_once: in
     assert max(map(len, it.batches)) == 2
 
 
-@pytest.mark.parametrize(("stage", "error"), [("infer", FetchError("none")), ("write", KeyError())])
+@pytest.mark.parametrize(
+    ("stage", "error"), [("infer", FetchError("none")), ("write", DeviceError("gone"))]
+)
 @at_once
-def test_any_other_error_ends_the_run(stage: str, error: Exception, num_at_once: int) -> None:
+def test_an_error_of_weights_or_device_ends_the_run(
+    stage: str, error: Exception, num_at_once: int
+) -> None:
     it = Run(num_at_once=num_at_once)
     it.fail[stage] = raises(error, 5)
     with pytest.raises(type(error)):
@@ -276,3 +303,57 @@ def test_decode_and_write_run_beside_the_network() -> None:
     it()
     assert min(meanwhile.values()) > 0
     assert not any(isinstance(outcome, Failed) for outcome in run([], it.stages()))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_photographs_are_kept_only_where_they_are_wanted(keeps: bool) -> None:
+    it = Run((16, 32))
+    it.keeps_photographs = keeps
+    assert it(3) == dict.fromkeys(range(12), "done")
+
+
+def test_jobs_that_are_to_be_alone_come_last_with_nothing_beside_them() -> None:
+    it = Run()
+    under_way = Inside()
+    it.fail = {"decode": under_way, "write": under_way}
+    outcomes = list(run(JOBS[2:], it.stages(), 4, alone=JOBS[:2]))
+    numbers = [int(outcome.job.photograph.stem) for outcome in outcomes]
+    assert numbers[-2:] == [0, 1]
+    assert sorted(numbers) == list(range(12))
+    assert under_way.most > 1
+    under_way.most = 0
+    list(run([], it.stages(), 4, alone=JOBS))
+    assert under_way.most == 1
+    assert it.batches[-12:] == [[number] for number in range(12)]
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """Return the beginning of a PNG, which is all that tells its size."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s2I", 13, b"IHDR", width, height)
+
+
+def test_large_photographs_are_decoded_one_after_the_other() -> None:
+    it, inside = Run(), Inside()
+    it.fail["decode"] = inside
+    stages = dataclasses.replace(it.stages(), read=lambda _job: png_of_size(10_000, 10_000))
+    # A quarter of it is to be used: 2.5 GB, twice what one of them takes.
+    outcomes = list(run(JOBS, stages, budget=MemoryBudget(lambda: 10 * 10**9)))
+    assert inside.most == 2
+    inside.most = 0
+    outcomes += run(JOBS, stages, budget=MemoryBudget(lambda: 2 * 10**9))
+    assert inside.most == 1
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+
+
+def test_a_photograph_that_cannot_fit_into_memory_fails_before_it_is_decoded() -> None:
+    it = Run()
+
+    def read(job: Job) -> bytes:
+        return png_of_size(30_000, 30_000) if job.photograph.stem == "3" else b""
+
+    stages = dataclasses.replace(it.stages(), read=read)
+    outcomes = list(run(JOBS, stages, budget=MemoryBudget(lambda: 8 * 10**9)))
+    (failed,) = (outcome for outcome in outcomes if isinstance(outcome, Failed))
+    assert failed.job.photograph.stem == "3"
+    assert "memory" in str(failed.error)
+    assert it.decoded == 11

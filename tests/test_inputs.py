@@ -19,6 +19,7 @@ from PIL import Image
 
 from dpt_cli.decode import MAX_PIXELS, decode_rgb, read_rgb
 from dpt_cli.errors import InputError
+from dpt_cli.headers import is_deep, picture_size
 from dpt_cli.inputs import Found, find_photographs
 
 Rgb = npt.NDArray[np.uint8]
@@ -159,14 +160,20 @@ def test_a_folder_called_like_an_image_is_descended(tmp_path: Path) -> None:
     assert (relatives(found), found.num_skipped) == (["x.png/a.jpg"], 0)
 
 
-def test_pipes_sockets_and_dangling_links_in_a_folder_are_skipped(tmp_path: Path) -> None:
+def failures(found: Found) -> dict[str, str]:
+    return {bad.path.name: bad.reason for bad in found.failures}
+
+
+def test_pipes_sockets_and_dangling_links_in_a_folder_are_failures(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.path.relpath(tmp_path / "socket.jpg"))
         found = find_photographs([tmp_path])
-    assert (relatives(found), found.num_skipped) == (["a.jpg"], 3)
+    assert (relatives(found), found.num_skipped) == (["a.jpg"], 0)
+    assert failures(found).keys() == {"pipe.jpg", "gone.jpg", "socket.jpg"}
+    assert failures(found)["gone.jpg"] == "No such file or directory"
 
 
 def refuse_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -181,32 +188,36 @@ def refuse_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(Path, "iterdir", iterdir)
 
 
-def test_an_unreadable_folder_inside_is_skipped(
+def test_an_unreadable_folder_inside_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree(tmp_path, "a.jpg", "closed/b.jpg")
     refuse_folder(monkeypatch, tmp_path / "closed")
     found = find_photographs([tmp_path])
-    assert (relatives(found), found.num_skipped) == (["a.jpg"], 1)
+    assert (relatives(found), failures(found)) == (["a.jpg"], {"closed": "Permission denied"})
 
 
-def test_an_unreadable_folder_given_by_name_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["unreadable folder", "nothing", "pipe", "nul"])
+def test_a_bad_path_given_by_name_is_a_failure_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    refuse_folder(monkeypatch, tmp_path)
-    with pytest.raises(InputError, match=f"{tmp_path}: Permission denied"):
-        find_photographs([tmp_path])
-
-
-def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{tmp_path}/gone.jpg: No such file"):
-        find_photographs([tmp_path / "gone.jpg"])
-
-
-def test_a_pipe_given_by_name_is_an_error(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(InputError, match=r"pipe\.jpg: a pipe or device"):
-        find_photographs([tmp_path / "pipe.jpg"])
+    bad = tmp_path / ("bad\0" if kind == "nul" else "bad")
+    tree(tmp_path, "good.jpg")
+    if kind == "pipe":
+        os.mkfifo(bad)
+    if kind == "unreadable folder":
+        bad.mkdir()
+        refuse_folder(monkeypatch, bad)
+    found = find_photographs([bad, tmp_path / "good.jpg"])
+    assert relatives(found) == ["good.jpg"]
+    reason = {
+        "unreadable folder": "Permission denied",
+        "nothing": "No such file",
+        "pipe": "a pipe or device",
+        "nul": "null",
+    }
+    assert reason[kind] in failures(found)[bad.name]
+    assert str(bad) not in failures(found)[bad.name]
 
 
 def test_finding_does_not_import_cv2() -> None:
@@ -450,7 +461,11 @@ def test_what_is_not_a_file_is_refused_without_waiting(tmp_path: Path, kind: str
         path.mkdir()
     if kind == "pipe":
         os.mkfifo(path)
-    reason = {"folder": "Is a directory", "pipe": "a pipe", "nothing": "No such file"}
+    reason = {
+        "folder": "Is a directory",
+        "pipe": "a folder, pipe or device",
+        "nothing": "No such file",
+    }
     with pytest.raises(InputError, match=rf"a\.jpg: {reason[kind]}"):
         read_rgb(path)
 
@@ -458,11 +473,11 @@ def test_what_is_not_a_file_is_refused_without_waiting(tmp_path: Path, kind: str
 def test_a_file_that_may_not_be_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_bytes(path: Path) -> bytes:
+    def refuse(path: Path, _flags: int) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
     tree(tmp_path, "a.jpg")
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(InputError, match=r"a\.jpg: Permission denied"):
         read_rgb(tmp_path / "a.jpg")
 
@@ -485,3 +500,50 @@ def test_the_decoders_write_nothing_to_stderr(
     with contextlib.suppress(InputError):
         decode_rgb(data)
     assert capfd.readouterr().err == ""
+
+
+SIZED: dict[str, Callable[[], bytes]] = {
+    **{kind: (lambda kind=kind: LOSSLESS[kind]()[0]) for kind in LOSSLESS},  # type: ignore[misc]
+    **LOSSY,
+    "gif": lambda: encoded(Image.fromarray(photograph()).quantize(16), "GIF"),
+    "webp with alpha": lambda: encoded(with_alpha(), "WEBP"),
+    "old bmp": lambda: (
+        b"BM" + struct.pack("<3I", 0, 0, 26) + struct.pack("<I4H", 12, 64, 48, 1, 24)
+    ),
+    "bmp from above": lambda: (
+        b"BM" + struct.pack("<3II2i2H6I", 0, 0, 54, 40, 64, -48, 1, 24, *[0] * 6)
+    ),
+    "big-endian tiff": lambda: (
+        b"MM\0*" + struct.pack(">IH2HIHxx2HII", 8, 2, 256, 3, 1, 64, 257, 4, 1, 48)
+    ),
+    "bigtiff": lambda: encoded(Image.fromarray(photograph()), "TIFF", big_tiff=True),
+    "avif": lambda: encoded(Image.fromarray(photograph()), "AVIF"),
+    "jpeg 2000 codestream": lambda: encoded(Image.fromarray(photograph()), "JPEG2000", no_jp2=True),
+    "hdr": lambda: opencv(".hdr", photograph().astype(np.float32)),
+    "pfm": lambda: opencv(".pfm", photograph().astype(np.float32)),
+    "pgm with a remark": lambda: b"P5\n# by hand\n64 48\n255\n" + bytes(64 * 48),
+    "pam": lambda: b"P7\nWIDTH 64\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nENDHDR\n" + bytes(9216),
+    "a jpeg with a thumbnail": lambda: with_app1(
+        jpeg(), b"Exif\0\0" + exif(1) + jpeg(photograph(8, 8))
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SIZED)
+def test_a_header_gives_the_size(kind: str) -> None:
+    assert picture_size(SIZED[kind]()) == (48, 64)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SIZED if kind not in ("old bmp", "pam")])
+def test_a_header_cut_anywhere_raises_nothing(kind: str) -> None:
+    data = SIZED[kind]()
+    for length in range(min(len(data), 200)):
+        height, width = picture_size(data[:length]) or (0, 0)
+        assert height <= 48
+        assert width <= 64
+        is_deep(data[:length])
+
+
+def test_floats_are_known_from_bytes_by_the_header() -> None:
+    deep = {kind for kind in SIZED if is_deep(SIZED[kind]())}
+    assert deep == {"float gray tiff", "float rgb tiff", "hdr", "pfm"}

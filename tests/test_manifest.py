@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from dpt_cli.errors import InputError, OutputError
-from dpt_cli.manifest import LOCK_NAME, MANIFEST_NAME, Decision, Manifest, Recipe, stamp_of
-from dpt_cli.writers import is_temporary
+from dpt_cli.files import Stamp, is_temporary, stamp_of
+from dpt_cli.manifest import LOCK_NAME, MANIFEST_NAME, Decision, Manifest, Recipe
 
 SETTINGS: dict[str, Any] = {"colormap": "inferno", "overlay": False, "percentiles": [2, 98]}
 RECIPE = Recipe(SETTINGS, "large", "ab" * 32)
@@ -49,13 +49,23 @@ class Desk:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(f"made as {path.suffix}".encode())
 
+    def stamps(self) -> dict[str, Stamp]:
+        return {kind: stamp_of(path) for kind, path in self.outputs.items()}
+
+    def claim(self, manifest: Manifest) -> None:
+        """Claim the outputs and give them their names, as a run would."""
+        self.write_outputs()
+        manifest.begin(self.photograph, self.outputs, self.stamps())
+
+    def record(self, manifest: Manifest, recipe: Recipe = RECIPE) -> None:
+        stamp = stamp_of(self.photograph)
+        manifest.done(self.photograph, stamp, self.outputs, self.stamps(), recipe, FACTS)
+
     def make(self, recipe: Recipe = RECIPE) -> None:
         """Do the photograph, as a run would."""
         with Manifest(self.folder) as manifest:
-            stamp = stamp_of(self.photograph)
-            manifest.begin(self.photograph, self.outputs)
-            self.write_outputs()
-            manifest.done(self.photograph, stamp, self.outputs, recipe, FACTS)
+            self.claim(manifest)
+            self.record(manifest, recipe)
 
     def decide(self, recipe: Recipe = RECIPE, *, read_only: bool = False) -> Decision:
         with Manifest(self.folder, read_only=read_only) as manifest:
@@ -147,12 +157,12 @@ def grow(path: Path) -> None:
         (lambda desk: grow_in_no_time(desk.photograph), "do"),
         (lambda desk: edit_unseen(desk.photograph), "skip"),
         (lambda desk: desk.photograph.unlink(), "do"),
-        (lambda desk: edit(desk.outputs["npy"]), "do"),
-        (lambda desk: grow(desk.outputs["npy"]), "do"),
+        (lambda desk: edit(desk.outputs["npy"]), "edited"),
+        (lambda desk: grow(desk.outputs["npy"]), "edited"),
         (lambda desk: edit_unseen(desk.outputs["npy"]), "skip"),
         (lambda desk: desk.outputs["npy"].unlink(), "do"),
-        (lambda desk: desk.outputs["color"].write_bytes(b""), "do"),
-        (a_pipe_instead, "do"),
+        (lambda desk: desk.outputs["color"].write_bytes(b""), "edited"),
+        (a_pipe_instead, "edited"),
         (move_output, "do"),
         (swap_formats, "do"),
         (fewer_formats, "skip"),
@@ -226,7 +236,7 @@ def test_formats_made_one_after_the_other_count_together(desk: Desk) -> None:
     desk.outputs = both
     assert desk.decide() == "skip"
     edit(desk.outputs["color"])
-    assert desk.decide() == "do"
+    assert desk.decide() == "edited"
 
 
 def test_an_output_taken_over_by_another_photograph_is_its_now(tmp_path: Path) -> None:
@@ -247,14 +257,14 @@ def test_a_photograph_changed_before_its_record_is_done_again(desk: Desk) -> Non
         stamp = stamp_of(desk.photograph)
         desk.write_outputs()
         edit(desk.photograph)
-        manifest.done(desk.photograph, stamp, desk.outputs, RECIPE, FACTS)
+        manifest.done(desk.photograph, stamp, desk.outputs, desk.stamps(), RECIPE, FACTS)
     assert desk.decide() == "do"
 
 
 def test_what_was_just_done_is_known_at_once(desk: Desk) -> None:
     with Manifest(desk.folder) as manifest:
         desk.write_outputs()
-        manifest.done(desk.photograph, stamp_of(desk.photograph), desk.outputs, RECIPE, FACTS)
+        desk.record(manifest)
         assert manifest.decide(desk.photograph, desk.outputs, RECIPE) == "skip"
 
 
@@ -271,15 +281,31 @@ def test_what_no_record_names_is_foreign(desk: Desk, place: Callable[[Path], Non
 
 def test_outputs_of_a_run_that_was_killed_before_the_record_are_ours(desk: Desk) -> None:
     with Manifest(desk.folder) as manifest:
-        manifest.begin(desk.photograph, desk.outputs)
-        desk.write_outputs()
+        desk.claim(manifest)
     assert desk.decide() == "do"
+
+
+def test_outputs_changed_after_a_run_was_killed_are_not_ours(desk: Desk) -> None:
+    with Manifest(desk.folder) as manifest:
+        desk.claim(manifest)
+    edit(desk.outputs["npy"])
+    assert desk.decide() == "edited"
+
+
+def test_old_outputs_under_a_new_claim_are_ours(desk: Desk) -> None:
+    desk.make()
+    other = {
+        kind: {**stamp, "sha256": "0" * 64, "size": 1} for kind, stamp in desk.stamps().items()
+    }
+    with Manifest(desk.folder) as manifest:
+        manifest.begin(desk.photograph, desk.outputs, other)
+    assert desk.decide(replace(RECIPE, weights_sha256="cd" * 32)) == "do"
 
 
 def test_a_claim_does_not_undo_what_was_made(desk: Desk) -> None:
     desk.make()
     with Manifest(desk.folder) as manifest:
-        manifest.begin(desk.photograph, desk.outputs)
+        manifest.begin(desk.photograph, desk.outputs, desk.stamps())
     assert desk.decide() == "skip"
 
 
@@ -289,7 +315,14 @@ def test_the_keys_of_a_line_are_these(desk: Desk) -> None:
     path = os.path.realpath(desk.photograph)
     names = {"color": "sub/a_depth.png", "npy": "sub/a_depth.npy"}
     begun, done, failed = desk.lines()
-    assert begun == {"state": "begun", "outputs": names, "input": {"path": path}, "schema": 1}
+    files = {kind: stamp_of(output) for kind, output in desk.outputs.items()}
+    assert begun == {
+        "state": "begun",
+        "outputs": names,
+        "input": {"path": path},
+        "files": files,
+        "schema": 1,
+    }
     assert done == {
         "state": "done",
         "outputs": names,
@@ -300,7 +333,7 @@ def test_the_keys_of_a_line_are_these(desk: Desk) -> None:
             # printf 'a photograph' | sha256sum
             "sha256": "a249e87e1e6113da81cdd8a154c222283fbcceff6dd3727a63bf97eee562dfb3",
         },
-        "files": {kind: stamp_of(output) for kind, output in desk.outputs.items()},
+        "files": files,
         "settings": SETTINGS,
         "weights": "large",
         "weights_sha256": "ab" * 32,
@@ -350,7 +383,7 @@ def test_a_kill_at_any_byte_of_the_last_line_costs_that_line_only(
             is_done, is_begun = length >= len(whole) - 1, length >= num_begun - 1
             expected = "skip" if is_done else "do" if is_begun else "foreign"
             assert manifest.decide(last.photograph, last.outputs, RECIPE) == expected
-            manifest.done(last.photograph, stamp_of(last.photograph), last.outputs, RECIPE, FACTS)
+            last.record(manifest)
         assert last.decide(read_only=True) == "skip"
 
 
@@ -395,16 +428,91 @@ def test_a_record_without_its_keys_skips_nothing(desk: Desk, key: str, value: ob
     desk.make()
     record = desk.lines()[1] | {key: value}
     desk.manifest.write_text(f"{json.dumps(record)}\n")
-    assert desk.decide() == "do"
+    # Without stamps of them, nobody knows whether the outputs are still ours.
+    assert desk.decide() == ("edited" if key == "files" else "do")
 
 
-@pytest.mark.parametrize("data", [b'{"image": "a.jpg"}\n', b'{"state": "done", "schema": 2}\n'])
+@pytest.mark.parametrize(
+    "data", [b'{"image": "a.jpg"}\n', b'{"state": "done", "schema": 2}\n', b"alias ls=ls\n"]
+)
 def test_a_manifest_of_somebody_else_is_left_alone(desk: Desk, data: bytes) -> None:
     desk.folder.mkdir()
     desk.manifest.write_bytes(data)
     with pytest.raises(OutputError, match=r"manifest\.jsonl is not this dpt's; move it away"):
         desk.make()
     assert desk.manifest.read_bytes() == data
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"state": "beg', b"\0" * 100, b"\n"])
+def test_what_a_power_cut_leaves_of_the_first_line_is_no_obstacle(desk: Desk, torn: bytes) -> None:
+    desk.folder.mkdir()
+    desk.manifest.write_bytes(torn)
+    desk.make()
+    assert desk.decide() == "skip"
+
+
+@pytest.mark.parametrize("name", [MANIFEST_NAME, LOCK_NAME])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "pipe", "folder"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_not_the_folders_own_file_is_neither_followed_nor_waited_for(
+    desk: Desk, name: str, kind: str, read_only: bool
+) -> None:
+    desk.folder.mkdir()
+    there, mine = desk.folder / name, desk.folder.with_name("mine")
+    if kind != "dangling link":
+        mine.write_bytes(b"export PATH\n")
+    if kind == "pipe":
+        os.mkfifo(there)
+    elif kind == "folder":
+        there.mkdir()
+    elif kind == "hard link":
+        os.link(mine, there)
+    else:
+        there.symlink_to(mine)
+    if read_only and name == LOCK_NAME:
+        assert desk.decide(read_only=True) == "do"
+        return
+    with pytest.raises(OutputError, match=name):
+        desk.decide(read_only=read_only)
+    assert not mine.exists() or mine.read_bytes() == b"export PATH\n"
+    assert os.path.lexists(there)
+
+
+@contextmanager
+def killed(desk: Desk) -> Iterator[Manifest]:
+    """Open a manifest and leave it as a kill would: without a farewell."""
+    with Manifest(desk.folder) as manifest:
+        yield manifest
+        left = desk.manifest.read_bytes()
+    desk.manifest.write_bytes(left)
+
+
+def test_a_photograph_that_was_being_read_when_a_run_died_is_remembered(desk: Desk) -> None:
+    calm = desk.photograph.with_name("calm.jpg")
+    for number in range(3):
+        with killed(desk) as manifest:
+            assert manifest.num_deaths(desk.photograph) == number
+            assert manifest.num_deaths(calm) == 0
+            manifest.reading(calm)
+            manifest.failed(calm, "no")
+            manifest.reading(desk.photograph)
+    with Manifest(desk.folder) as manifest:
+        desk.claim(manifest)
+        desk.record(manifest)
+    with Manifest(desk.folder) as manifest:
+        assert manifest.num_deaths(desk.photograph) == 0
+
+
+def test_a_run_that_ends_early_by_itself_blames_nobody_and_forgets_nobody(desk: Desk) -> None:
+    calm = desk.photograph.with_name("calm.jpg")
+    with killed(desk) as manifest:
+        manifest.reading(desk.photograph)
+    with suppress(KeyboardInterrupt), Manifest(desk.folder) as manifest:
+        manifest.reading(calm)
+        raise KeyboardInterrupt
+    with Manifest(desk.folder) as manifest:
+        assert manifest.num_deaths(calm) == 0
+        assert manifest.num_deaths(desk.photograph) == 1
 
 
 def test_a_write_cut_short_by_a_full_disk_is_told_and_the_next_line_is_whole(
@@ -432,8 +540,8 @@ def test_threads_share_a_manifest(tmp_path: Path) -> None:
     def work(desk: Desk, manifest: Manifest) -> None:
         desk.write_outputs()
         for _ in range(20):
-            manifest.begin(desk.photograph, desk.outputs)
-            manifest.done(desk.photograph, stamp_of(desk.photograph), desk.outputs, RECIPE, FACTS)
+            manifest.begin(desk.photograph, desk.outputs, desk.stamps())
+            desk.record(manifest)
 
     with Manifest(desks[0].folder) as manifest:
         threads = [threading.Thread(target=work, args=(desk, manifest)) for desk in desks]
@@ -532,7 +640,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
 def test_a_refused_folder_is_not_left_locked(desk: Desk) -> None:
     desk.folder.mkdir()
     desk.manifest.mkdir()
-    with pytest.raises(OutputError, match=r"cannot write into .*: Is a directory"):
+    with pytest.raises(OutputError, match=r"manifest\.jsonl: Is a directory"):
         desk.make()
     desk.manifest.rmdir()
     desk.make()
@@ -542,20 +650,12 @@ def test_a_folder_removed_under_the_run_is_told(desk: Desk) -> None:
     with Manifest(desk.folder) as manifest:
         desk.folder.rename(desk.folder.with_name("gone"))
         with pytest.raises(OutputError, match=r"cannot write .*: No such file"):
-            manifest.begin(desk.photograph, desk.outputs)
-
-
-def test_an_output_that_vanished_is_told(desk: Desk) -> None:
-    with (
-        Manifest(desk.folder) as manifest,
-        pytest.raises(OutputError, match=r"cannot read .*a_depth\.png: No such file"),
-    ):
-        manifest.done(desk.photograph, stamp_of(desk.photograph), desk.outputs, RECIPE, FACTS)
+            manifest.begin(desk.photograph, desk.outputs, {})
 
 
 def test_a_pipe_has_no_stamp(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(InputError, match=r"pipe\.jpg: not a file"):
+    with pytest.raises(InputError, match=r"pipe\.jpg: .*not a file"):
         stamp_of(tmp_path / "pipe.jpg")
 
 

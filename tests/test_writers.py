@@ -18,10 +18,10 @@ from PIL import Image
 
 from dpt_cli.ade20k import COLORS
 from dpt_cli.errors import OutputError
+from dpt_cli.files import Draft, Stamp, is_temporary, replacing, stamp_of
 from dpt_cli.maps import DepthMap, LabelMap, Quantity
 from dpt_cli.writers import (
     describe,
-    is_temporary,
     write_ade20k_png,
     write_csv,
     write_depth_png16,
@@ -49,14 +49,20 @@ def label_map(labels: npt.NDArray[np.uint8] = LABELS) -> LabelMap:
     return LabelMap(labels, "segment/large", (480, 640))
 
 
+def save(path: Path, write: Callable[..., None], *content: object) -> None:
+    """Write a file as a whole."""
+    with replacing(path) as file:
+        write(file, *content)
+
+
 WRITE: dict[str, Callable[[Path], None]] = {
-    "png": lambda path: write_png(path, RGB, {"dpt:unit": "m"}),
-    "palette png": lambda path: write_palette_png(path, LABELS, COLORS),
-    "npy": lambda path: write_npy(path, VALUES),
-    "pfm": lambda path: write_pfm(path, VALUES),
-    "depth png16": lambda path: write_depth_png16(path, depth_map()),
-    "ade20k png": lambda path: write_ade20k_png(path, label_map()),
-    "csv": lambda path: write_csv(path, [{"a": 1, "b": None}]),
+    "png": lambda path: save(path, write_png, RGB, {"dpt:unit": "m"}),
+    "palette png": lambda path: save(path, write_palette_png, LABELS, COLORS),
+    "npy": lambda path: save(path, write_npy, VALUES),
+    "pfm": lambda path: save(path, write_pfm, VALUES),
+    "depth png16": lambda path: save(path, write_depth_png16, depth_map()),
+    "ade20k png": lambda path: save(path, write_ade20k_png, label_map()),
+    "csv": lambda path: save(path, write_csv, [{"a": 1, "b": None}]),
 }
 ALL = pytest.mark.parametrize("write", WRITE.values(), ids=WRITE.keys())
 
@@ -86,7 +92,7 @@ def text_of(path: Path) -> dict[str, str]:
     "image", [GREY, GREY16, RGB, RGB[::2, ::-3], GREY16.T, RGB[:1, :1]], ids=lambda i: str(i.shape)
 )
 def test_a_png_gives_its_pixels_back(tmp_path: Path, image: npt.NDArray[np.uint8]) -> None:
-    write_png(tmp_path / "a.png", image)
+    save(tmp_path / "a.png", write_png, image)
     read = cv2.imread(str(tmp_path / "a.png"), flags=cv2.IMREAD_UNCHANGED)
     assert read is not None
     assert read.dtype == image.dtype
@@ -98,12 +104,12 @@ def test_a_png_gives_its_pixels_back(tmp_path: Path, image: npt.NDArray[np.uint8
 )
 def test_other_arrays_are_no_png(tmp_path: Path, image: npt.NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="no PNG from"):
-        write_png(tmp_path / "a.png", image)
+        save(tmp_path / "a.png", write_png, image)
 
 
 def test_a_smooth_map_is_compressed(tmp_path: Path) -> None:
     ramp = np.add.outer(np.arange(500), np.arange(500)).astype(np.uint16)
-    write_png(tmp_path / "a.png", ramp)
+    save(tmp_path / "a.png", write_png, ramp)
     # Without the filter this ramp takes eight times as much.
     assert (tmp_path / "a.png").stat().st_size < ramp.nbytes / 50
 
@@ -119,20 +125,20 @@ def test_a_smooth_map_is_compressed(tmp_path: Path) -> None:
     ],
 )
 def test_text_stands_in_the_file(tmp_path: Path, value: str, kind: bytes) -> None:
-    write_png(tmp_path / "a.png", GREY, {"dpt:weights": value, "dpt:unit": "m"})
+    save(tmp_path / "a.png", write_png, GREY, {"dpt:weights": value, "dpt:unit": "m"})
     assert [name for name, _ in chunks(tmp_path / "a.png")][:3] == [b"IHDR", kind, b"tEXt"]
     expected = value.replace("\udcff", r"\udcff")
     assert text_of(tmp_path / "a.png") == {"dpt:weights": expected, "dpt:unit": "m"}
 
 
 def test_libpng_has_no_complaint(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    write_ade20k_png(tmp_path / "a.png", label_map())
+    save(tmp_path / "a.png", write_ade20k_png, label_map())
     cv2.imread(str(tmp_path / "a.png"))
     assert capfd.readouterr().err == ""
 
 
 def test_palette_pixels_are_the_indices(tmp_path: Path) -> None:
-    write_palette_png(tmp_path / "a.png", LABELS, COLORS, {"dpt:unit": "class"})
+    save(tmp_path / "a.png", write_palette_png, LABELS, COLORS, {"dpt:unit": "class"})
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.asarray(image), LABELS)
@@ -140,7 +146,7 @@ def test_palette_pixels_are_the_indices(tmp_path: Path) -> None:
 
 
 def test_palette_colours_are_seen_by_viewers(tmp_path: Path) -> None:
-    write_palette_png(tmp_path / "a.png", LABELS, COLORS)
+    save(tmp_path / "a.png", write_palette_png, LABELS, COLORS)
     bgr = cv2.imread(str(tmp_path / "a.png"))
     assert bgr is not None
     np.testing.assert_array_equal(bgr[..., ::-1], np.array(COLORS, np.uint8)[LABELS])
@@ -148,12 +154,12 @@ def test_palette_colours_are_seen_by_viewers(tmp_path: Path) -> None:
 
 def test_an_index_without_a_colour_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="index 3 in a palette of 3 colours"):
-        write_palette_png(tmp_path / "a.png", np.array([[0, 3]], np.uint8), COLORS[:3])
+        save(tmp_path / "a.png", write_palette_png, np.array([[0, 3]], np.uint8), COLORS[:3])
 
 
 def test_ade20k_numbers_run_from_1_to_150(tmp_path: Path) -> None:
     every = np.arange(150, dtype=np.uint8).reshape(10, 15)
-    write_ade20k_png(tmp_path / "a.png", label_map(every))
+    save(tmp_path / "a.png", write_ade20k_png, label_map(every))
     with Image.open(tmp_path / "a.png") as image:
         np.testing.assert_array_equal(np.asarray(image).ravel(), np.arange(1, 151))
     plte = dict(chunks(tmp_path / "a.png"))[b"PLTE"]
@@ -166,7 +172,7 @@ def test_ade20k_numbers_run_from_1_to_150(tmp_path: Path) -> None:
     ids=["floats", "transposed", "strided", "labels", "empty", "scalar"],
 )
 def test_npy_gives_the_array_back(tmp_path: Path, array: npt.NDArray[np.float32]) -> None:
-    write_npy(tmp_path / "a.npy", array)
+    save(tmp_path / "a.npy", write_npy, array)
     read = np.load(tmp_path / "a.npy", allow_pickle=False)
     assert read.dtype == array.dtype
     np.testing.assert_array_equal(read, array)
@@ -174,14 +180,14 @@ def test_npy_gives_the_array_back(tmp_path: Path, array: npt.NDArray[np.float32]
 
 def test_pfm_is_little_endian_with_the_bottom_row_first(tmp_path: Path) -> None:
     values = np.array([[1, -2, np.inf], [4, 5.5, np.nan]], np.float32)
-    write_pfm(tmp_path / "a.pfm", values)
+    save(tmp_path / "a.pfm", write_pfm, values)
     header = b"Pf\n3 2\n-1.000000\n"
     pixels = struct.pack("<6f", 4, 5.5, np.nan, 1, -2, np.inf)
     assert (tmp_path / "a.pfm").read_bytes() == header + pixels
 
 
 def test_pfm_is_read_by_opencv(tmp_path: Path) -> None:
-    write_pfm(tmp_path / "a.pfm", VALUES)
+    save(tmp_path / "a.pfm", write_pfm, VALUES)
     read = cv2.imread(str(tmp_path / "a.pfm"), flags=cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(read, VALUES)
 
@@ -207,7 +213,7 @@ NAN, INF = float("nan"), float("inf")
 def test_depth_becomes_16_bits(
     tmp_path: Path, quantity: Quantity, values: list[float], pixels: list[int]
 ) -> None:
-    write_depth_png16(tmp_path / "a.png", depth_map([values], quantity))
+    save(tmp_path / "a.png", write_depth_png16, depth_map([values], quantity))
     read = cv2.imread(str(tmp_path / "a.png"), flags=cv2.IMREAD_UNCHANGED)
     assert read is not None
     assert read.dtype == np.uint16
@@ -215,7 +221,7 @@ def test_depth_becomes_16_bits(
 
 
 def test_16_bits_and_the_text_bring_inverse_depth_back(tmp_path: Path) -> None:
-    write_depth_png16(tmp_path / "a.png", depth_map())
+    save(tmp_path / "a.png", write_depth_png16, depth_map())
     read = cv2.imread(str(tmp_path / "a.png"), flags=cv2.IMREAD_UNCHANGED)
     assert read is not None
     text = text_of(tmp_path / "a.png")
@@ -259,14 +265,14 @@ def test_csv_is_read_back(tmp_path: Path) -> None:
         {"name": 'a, "b"\nc', "number": 0.1, "none": None},
         {"name": "é", "number": 2, "none": 3},
     ]
-    write_csv(tmp_path / "a.csv", rows)
+    save(tmp_path / "a.csv", write_csv, rows)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     assert read == [
         {"name": 'a, "b"\nc', "number": "0.1", "none": ""},
         {"name": "é", "number": "2", "none": "3"},
     ]
-    write_csv(tmp_path / "b.csv", [])
+    save(tmp_path / "b.csv", write_csv, [])
     assert (tmp_path / "b.csv").read_text().strip() == ""
 
 
@@ -275,7 +281,7 @@ def test_csv_is_read_back(tmp_path: Path) -> None:
 )
 def test_16_bit_depth_says_what_it_is(tmp_path: Path, quantity: Quantity, pixel: str) -> None:
     result = depth_map(VALUES, quantity)
-    write_depth_png16(tmp_path / "a.png", result)
+    save(tmp_path / "a.png", write_depth_png16, result)
     text = text_of(tmp_path / "a.png")
     assert pixel in text.pop("dpt:pixel")
     assert text == describe(result)
@@ -300,20 +306,20 @@ def test_the_same_map_gives_the_same_bytes(tmp_path: Path, write: Callable[[Path
 def test_an_existing_file_is_replaced_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"old")
     with (tmp_path / "a.npy").open("rb") as reader:
-        write_npy(tmp_path / "a.npy", VALUES)
+        save(tmp_path / "a.npy", write_npy, VALUES)
         assert reader.read() == b"old"
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), VALUES)
 
 
 def test_a_file_gets_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "usual").touch()
-    write_npy(tmp_path / "a.npy", VALUES)
+    save(tmp_path / "a.npy", write_npy, VALUES)
     assert (tmp_path / "a.npy").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 @pytest.mark.parametrize("name", ["n" * 250 + ".npy", "東" * 80 + ".npy"], ids=["ascii", "utf-8"])
 def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
-    write_npy(tmp_path / name, VALUES)
+    save(tmp_path / name, write_npy, VALUES)
     assert (tmp_path / name).exists()
 
 
@@ -323,11 +329,13 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from dpt_cli.errors import OutputError
+from dpt_cli.files import replacing
 from dpt_cli.writers import write_npy
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
-    write_npy(Path(sys.argv[1]), np.zeros(1_000_000))
+    with replacing(Path(sys.argv[1])) as file:
+        write_npy(file, np.zeros(1_000_000))
 except OutputError as error:
     sys.exit(str(error))
 """
@@ -345,13 +353,13 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=f"cannot write {tmp_path}/file/a.npy: "):
-        write_npy(tmp_path / "file" / "a.npy", VALUES)
+        save(tmp_path / "file" / "a.npy", write_npy, VALUES)
 
 
 def test_a_folder_in_the_way_is_named_and_nothing_left(tmp_path: Path) -> None:
     (tmp_path / "a.npy").mkdir()
     with pytest.raises(OutputError, match=r"a\.npy: Is a directory"):
-        write_npy(tmp_path / "a.npy", VALUES)
+        save(tmp_path / "a.npy", write_npy, VALUES)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.npy"]
 
 
@@ -365,7 +373,7 @@ def test_an_interruption_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(interrupt):
-        write_npy(tmp_path / "a.npy", VALUES)
+        save(tmp_path / "a.npy", write_npy, VALUES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -384,11 +392,95 @@ def test_temporary_names_are_told_from_others(name: str, expected: bool) -> None
     assert is_temporary(Path("folder") / name) is expected
 
 
-def test_writing_imports_neither_cv2_nor_matplotlib(tmp_path: Path) -> None:
+def test_writing_imports_neither_cv2_nor_matplotlib() -> None:
     code = (
-        "import sys; from pathlib import Path; import numpy as np; import dpt_cli.writers as w;"
-        "w.write_png(Path(sys.argv[1]), np.zeros((2, 2), np.uint8));"
+        "import sys, io; import numpy as np; import dpt_cli.writers as w;"
+        "w.write_png(io.BytesIO(), np.zeros((2, 2), np.uint8));"
         "sys.exit('cv2' in sys.modules or 'matplotlib' in sys.modules)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
-    assert subprocess.run(command, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# What a draft may replace
+
+
+def publish(path: Path, *known: Stamp, content: bytes = b"new", overwrite: bool = False) -> Stamp:
+    with Draft(path, path.parent) as draft:
+        draft.write(content)
+        stamp = draft.finish()
+        draft.publish(known, overwrite=overwrite)
+    return stamp
+
+
+def test_a_stamp_made_while_writing_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    assert publish(path) == stamp_of(path)
+    assert path.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_appeared_meanwhile_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        refuse_links(monkeypatch)
+    path = tmp_path / "a"
+    path.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="--force"):
+        publish(path)
+    assert path.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [path]
+    publish(path, overwrite=True)
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_known_file_is_replaced_and_a_changed_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        refuse_links(monkeypatch)
+    path = tmp_path / "a"
+    first = publish(path, content=b"one")
+    os.utime(path, ns=(1, 1))
+    second = publish(path, first, content=b"two")
+    assert path.read_bytes() == b"two"
+    path.write_bytes(b"TWO")
+    with pytest.raises(OutputError, match="changed"):
+        publish(path, first, second)
+    assert path.read_bytes() == b"TWO"
+
+
+def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a file system without hard links, as FAT is."""
+
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@pytest.mark.parametrize("place", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("x")])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, place: Callable[[Path], None]) -> None:
+    path = tmp_path / "a"
+    place(path)
+    with pytest.raises(OutputError):
+        publish(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert not path.is_file()
+
+
+def test_a_draft_does_not_leave_its_folder_through_a_link(tmp_path: Path) -> None:
+    root, outside = tmp_path / "out", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (root / "sub").symlink_to(outside)
+    (root / "in").mkdir()
+    (root / "to-in").symlink_to(root / "in")
+    with pytest.raises(OutputError, match="a link leads out"), Draft(root / "sub" / "a", root):
+        pass
+    assert list(outside.iterdir()) == []
+    with Draft(root / "to-in" / "a", root) as draft:
+        draft.finish()
+        draft.publish()
+    assert (root / "in" / "a").exists()

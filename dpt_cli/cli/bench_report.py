@@ -57,15 +57,19 @@ def report(
 
         print_report(rows, machine, peaks, advice)
     if options.csv is not None and rows:
+        from dpt_cli.files import replacing
         from dpt_cli.writers import write_csv
 
-        write_csv(options.csv, [_flat(row) for row in rows])
+        with replacing(options.csv) as file:
+            write_csv(file, [_flat(row) for row in rows])
         say(f"wrote {options.csv}")
     if options.plot is not None and any(row.is_measured for row in rows):
         from dpt_cli.cli.bench_plot import draw
+        from dpt_cli.files import replacing
         from dpt_cli.writers import write_png
 
-        write_png(options.plot, draw(rows, machine), {"Software": "dpt"})
+        with replacing(options.plot) as file:
+            write_png(file, draw(rows, machine), {"Software": "dpt"})
         say(f"wrote {options.plot}")
 
 

@@ -1,7 +1,5 @@
 """`dpt depth`."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +11,7 @@ from dpt_cli.errors import InputError
 
 if TYPE_CHECKING:
     from dpt_cli.batch import RGB
+    from dpt_cli.files import Writer
     from dpt_cli.maps import DepthMap
 
 SUFFIXES = {
@@ -61,20 +60,19 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
         write_png,
     )
 
-    def write(depth_map: "DepthMap", _rgb: "RGB", outputs: Mapping[str, Path]) -> None:
-        for kind, path in outputs.items():
-            if kind == "color":
-                text = describe(depth_map) | {
-                    "dpt:colormap": colormap,
-                    "dpt:bright": "far" if invert else "near",
-                }
-                write_png(path, colorize_depth(depth_map, colormap, invert=invert), text)
-            elif kind == "npy":
-                write_npy(path, depth_map.values)
-            elif kind == "pfm":
-                write_pfm(path, depth_map.values)
-            else:
-                write_depth_png16(path, depth_map)
+    def write(kind: str, file: "Writer", depth_map: "DepthMap", _rgb: "RGB | None") -> None:
+        if kind == "color":
+            text = describe(depth_map) | {
+                "dpt:colormap": colormap,
+                "dpt:bright": "far" if invert else "near",
+            }
+            write_png(file, colorize_depth(depth_map, colormap, invert=invert), text)
+        elif kind == "npy":
+            write_npy(file, depth_map.values)
+        elif kind == "pfm":
+            write_pfm(file, depth_map.values)
+        else:
+            write_depth_png16(file, depth_map)
 
     run_task(order, predict_depth, write, {"colormap": colormap, "invert": invert})
 

@@ -1,28 +1,29 @@
 """An engine that loads itself when it is first needed, and what a command does with its output."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.api import Weights, find_weights, load_engine
-from dpt_cli.batch import RGB
 from dpt_cli.checkpoint.fetch import hush_hub, locate
 from dpt_cli.cli import memory
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report
 from dpt_cli.engine import Engine, RawOutput
+from dpt_cli.files import Writer
 from dpt_cli.predict import MapT, Prepared
 from dpt_cli.specs import CheckpointSpec
+
+RGB = npt.NDArray[np.uint8]
 
 Finish = Callable[[RawOutput, Prepared, CheckpointSpec, str], MapT]
 """Turns a raw output into a map, given its photograph, the weights' row and their label."""
 
-Write = Callable[[MapT, RGB, Mapping[str, Path]], None]
-"""Writes a map's files, given the photograph and the paths by format."""
+Write = Callable[[str, Writer, MapT, RGB | None], None]
+"""Writes a map in one format into a file, given the photograph where it was kept."""
 
 
 class LateEngine:

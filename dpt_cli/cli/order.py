@@ -1,6 +1,6 @@
 """What a run is asked to do: its photographs, weights and outputs, told before heavy imports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import click
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.errors import InputError
-from dpt_cli.inputs import STDIN, Found, find_photographs, read_list
+from dpt_cli.inputs import STDIN, BadInput, Found, find_photographs, read_list
+from dpt_cli.made import MadeByDpt
 from dpt_cli.plan import Job, check_folder, plan
 from dpt_cli.registry import load_registry
 from dpt_cli.specs import CheckpointSpec, Task
@@ -27,7 +28,8 @@ class Order:
         options: The command's options.
         suffixes: What follows a photograph's name, for every format the command knows.
         jobs: The photographs and their outputs; none where they go through pipes.
-        report: What tells of the run.
+        failures: Inputs that cannot be photographs.
+        report: What reports the run.
     """
 
     task: Task
@@ -35,6 +37,7 @@ class Order:
     options: RunOptions
     suffixes: Mapping[str, str]
     jobs: list[Job]
+    failures: Sequence[BadInput]
     report: Report
 
     @property
@@ -52,15 +55,17 @@ def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> 
     spec = load_registry(options.registry).find(task, options.model)
     if _is_piped(options):
         report = Report(1, options.quiet, options.verbose, options.as_json)
-        return Order(task, spec, options, suffixes, [], report)
+        return Order(task, spec, options, suffixes, [], (), report)
     found = _find(options)
     chosen = {kind: suffixes[kind] for kind in options.formats}
-    jobs = plan(found.photographs, options.output, chosen)
+    jobs, clashing = plan(found.photographs, options.output, chosen)
+    failures = (*found.failures, *clashing)
     check_folder(options.output)
-    report = Report(len(jobs), options.quiet, options.verbose, options.as_json)
-    skipped = f" ({counted(found.num_skipped, 'other file')} skipped)" if found.num_skipped else ""
-    report.say(f"{counted(len(jobs), 'photograph')}{skipped}, {spec.title}")
-    return Order(task, spec, options, suffixes, jobs, report)
+    report = Report(len(jobs) + len(failures), options.quiet, options.verbose, options.as_json)
+    has_more = found.num_skipped or found.num_made
+    remark = f" ({_passed_over(found)} skipped)" if has_more else ""
+    report.say(f"{counted(len(jobs), 'photograph')}{remark}, {spec.title}")
+    return Order(task, spec, options, suffixes, jobs, failures, report)
 
 
 def _is_piped(options: RunOptions) -> bool:
@@ -74,8 +79,16 @@ def _find(options: RunOptions) -> Found:
     given = (*options.inputs, *listed)
     if not given:
         raise click.UsageError("no INPUT: name photographs or folders, or a list with --from")
-    found = find_photographs(given, options.output)
-    if not found.photographs:
+    found = find_photographs(given, options.output, MadeByDpt())
+    if not (found.photographs or found.failures):
         names = ", ".join(str(path) for path in given[:3])
-        raise InputError(f"no images in {names} ({counted(found.num_skipped, 'other file')})")
+        raise InputError(f"no images in {names} ({_passed_over(found)})")
     return found
+
+
+def _passed_over(found: Found) -> str:
+    others = counted(found.num_skipped, "other file")
+    if not found.num_made:
+        return others
+    maps = f"{counted(found.num_made, 'map')} made by dpt"
+    return f"{others}, {maps}" if found.num_skipped else maps

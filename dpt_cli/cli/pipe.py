@@ -1,18 +1,18 @@
 """One photograph through pipes: `-` for standard input, `-o -` for standard output."""
 
 import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from contextlib import ExitStack
 
 import click
 
-from dpt_cli.batch import RGB, Done
+from dpt_cli.batch import Done
+from dpt_cli.cli.facts import facts_of
 from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.order import STDOUT, Order
 from dpt_cli.decode import decode_rgb, read_rgb
 from dpt_cli.errors import OutputError
+from dpt_cli.files import Draft
 from dpt_cli.inputs import STDIN
 from dpt_cli.plan import Job, check_folder
 from dpt_cli.predict import MapT, infer, prepare
@@ -40,13 +40,6 @@ def check_pipes(options: RunOptions) -> None:
         raise click.UsageError("'-o -' and --json both want standard output")
 
 
-def _write_to_stdout(result: MapT, rgb: RGB, kind: str, write: Callable[..., None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, kind)
-        write(result, rgb, {kind: file})
-        click.echo(file.read_bytes(), nl=False)
-
-
 def run_pipe(order: Order, finish: Finish[MapT], write: Write[MapT]) -> None:
     """Turn one photograph into files, or into bytes on standard output.
 
@@ -71,9 +64,16 @@ def run_pipe(order: Order, finish: Finish[MapT], write: Write[MapT]) -> None:
     raw = infer(engine, [prepared])[0]
     result = finish(raw, prepared, spec, engine.weights.label)
     if is_piped:
-        _write_to_stdout(result, rgb, options.formats[0], write)
+        write(options.formats[0], sys.stdout.buffer, result, rgb)
+        sys.stdout.buffer.flush()
     else:
-        write(result, rgb, outputs)
-        report.done(Done(Job(path, outputs), result), 0.0, engine.identity())
+        with ExitStack() as drafts:
+            for kind, output in outputs.items():
+                draft = drafts.enter_context(Draft(output, options.output))
+                write(kind, draft, result, rgb)
+                draft.finish()
+                draft.publish(overwrite=options.force)
+        facts = {**facts_of(result), "device": engine.device, "seconds": 0.0}
+        report.done(Done(Job(path, outputs), facts), engine.identity())
     for line in engine.facts():
         report.say(line)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from dpt_cli.batch import Done, Failed
-    from dpt_cli.maps import DepthMap, LabelMap
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1
@@ -94,26 +93,16 @@ class Report:
         if self._as_json:
             self._tell(job, "skipped", {})
 
-    def done(
-        self,
-        outcome: "Done[DepthMap] | Done[LabelMap]",
-        seconds: float,
-        identity: Mapping[str, str],
-    ) -> None:
+    def done(self, outcome: "Done", identity: Mapping[str, str]) -> None:
         """Tell of a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
-        result = outcome.result
-        facts: Mapping[str, Any] = {}
-        if self._as_json:
-            # Not before: the first words come before numpy is imported.
-            from dpt_cli.cli.facts import facts_of
-
-            facts = {**identity, **facts_of(result), "seconds": seconds}
-        self._tell(outcome.job, "done", facts)
+        self._tell(outcome.job, "done", {**identity, **outcome.facts})
         if self._verbose:
-            height, width = result.network_hw
-            self.say(f"{outcome.job.photograph}: {width} x {height} px, {result.precision}")
+            height, width = outcome.facts["network_hw"]
+            self.say(
+                f"{outcome.job.photograph}: {width} x {height} px, {outcome.facts['precision']}"
+            )
         self._advance()
 
     def redone_in_fp32(self, job: Job, precision: str) -> None:

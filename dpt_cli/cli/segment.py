@@ -1,7 +1,5 @@
 """`dpt segment`."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +12,7 @@ from dpt_cli.cli.values import NameList
 if TYPE_CHECKING:
     from dpt_cli.batch import RGB
     from dpt_cli.engine import RawOutput
+    from dpt_cli.files import Writer
     from dpt_cli.maps import LabelMap
     from dpt_cli.predict import Prepared
     from dpt_cli.specs import CheckpointSpec
@@ -66,17 +65,17 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
     ) -> "LabelMap":
         return predict_labels(raw, prepared, weights)
 
-    def write(label_map: "LabelMap", rgb: "RGB", outputs: Mapping[str, Path]) -> None:
-        for kind, path in outputs.items():
-            if kind == "overlay":
-                painted = overlay_labels(rgb, label_map, opacity, selected)
-                write_png(path, with_legend(painted, label_map, selected), describe(label_map))
-            elif kind == "color":
-                write_png(path, colorize_labels(label_map, selected), describe(label_map))
-            elif kind == "npy":
-                write_npy(path, label_map.labels)
-            else:
-                write_ade20k_png(path, label_map)
+    def write(kind: str, file: "Writer", label_map: "LabelMap", rgb: "RGB | None") -> None:
+        if kind == "overlay":
+            assert rgb is not None
+            painted = overlay_labels(rgb, label_map, opacity, selected)
+            write_png(file, with_legend(painted, label_map, selected), describe(label_map))
+        elif kind == "color":
+            write_png(file, colorize_labels(label_map, selected), describe(label_map))
+        elif kind == "npy":
+            write_npy(file, label_map.labels)
+        else:
+            write_ade20k_png(file, label_map)
 
     settings = {"opacity": opacity, "classes": classes and sorted(classes)}
-    run_task(order, finish, write, settings)
+    run_task(order, finish, write, settings, keeps_photographs="overlay" in order.options.formats)

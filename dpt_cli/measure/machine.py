@@ -10,10 +10,9 @@ from pathlib import Path
 
 import torch
 
-from dpt_cli.cores import num_cores
+from dpt_cli.host import figure_in_kb, free_memory, lines_of, num_cores
 
 _PROC = Path("/proc")
-_CGROUP = Path("/sys/fs/cgroup")
 _FORGET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
 
 
@@ -52,7 +51,7 @@ def describe_machine(device: str) -> Machine:
         cpu=_cpu_name(),
         num_cores=num_cores(),
         num_threads=torch.get_num_threads(),
-        memory_bytes=_kibibytes(_PROC / "meminfo", "MemTotal"),
+        memory_bytes=figure_in_kb(_PROC / "meminfo", "MemTotal"),
         gpu=properties.name if properties else None,
         gpu_memory_bytes=properties.total_memory if properties else None,
         torch=torch.__version__,
@@ -62,7 +61,7 @@ def describe_machine(device: str) -> Machine:
 
 
 def _cpu_name() -> str:
-    for line in _lines(_PROC / "cpuinfo"):
+    for line in lines_of(_PROC / "cpuinfo"):
         key, _, value = line.partition(":")
         if key.strip() == "model name":
             return value.strip()
@@ -76,25 +75,12 @@ def free_bytes(device: str) -> int | None:
         free, _ = torch.cuda.mem_get_info(torch.device(device))
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free) + kept
-    if kind != "cpu":
-        return None
-    known = [_kibibytes(_PROC / "meminfo", "MemAvailable"), _free_in_container()]
-    return min((number for number in known if number is not None), default=None)
-
-
-def _free_in_container() -> int | None:
-    """Return what control groups (version 2) leave; pages of files give way when needed."""
-    limit, used = (_first_word(_CGROUP / name) for name in ("memory.max", "memory.current"))
-    if not (limit.isdigit() and used.isdigit()):
-        return None
-    words = [line.split() for line in _lines(_CGROUP / "memory.stat")]
-    files = sum(int(word[1]) for word in words if word[0] in ("active_file", "inactive_file"))
-    return int(limit) - int(used) + files
+    return free_memory() if kind == "cpu" else None
 
 
 def resident_bytes() -> int | None:
     """Return what this process holds now."""
-    return _kibibytes(_PROC / "self" / "status", "VmRSS")
+    return figure_in_kb(_PROC / "self" / "status", "VmRSS")
 
 
 class PeakMemory:
@@ -129,7 +115,7 @@ class PeakMemory:
 
 def _peak_ever() -> int | None:
     """Return the most this process held, since it was last forgotten where that can be."""
-    known = _kibibytes(_PROC / "self" / "status", "VmHWM")
+    known = figure_in_kb(_PROC / "self" / "status", "VmHWM")
     if known is not None or platform.system() == "Windows":
         return known
     import resource
@@ -137,23 +123,3 @@ def _peak_ever() -> int | None:
     # macOS counts bytes where others count kibibytes.
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _kibibytes(path: Path, key: str) -> int | None:
-    """Return a figure that /proc gives in kB, in bytes."""
-    for line in _lines(path):
-        name, _, value = line.partition(":")
-        if name == key:
-            return int(value.split()[0]) * 1024
-    return None
-
-
-def _first_word(path: Path) -> str:
-    return next(iter(_lines(path)), "").strip()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []

@@ -70,14 +70,16 @@ def test_a_file_of_somebody_else_is_told(dpt: FrontDoor) -> None:
     Path("out").mkdir()
     Path("out/a_depth.png").write_bytes(b"mine")
     stderr = dpt("depth", "a.png", "-o", "out", "-n").stderr
-    assert "a.png: its output exists and was not made" in stderr
+    assert "Failed: a.png: output already exists" in stderr
     assert "would do 0 of 1 photograph (" in stderr
 
 
 def test_what_a_run_would_refuse_it_refuses(dpt: FrontDoor) -> None:
     dpt.photograph("x.png")
     dpt.photograph("x_depth.png")
-    assert "would overwrite" in dpt("depth", ".", "-o", ".", "-n", code=1).stderr
+    result = dpt("depth", ".", "-o", ".", "-n")
+    assert paths(result) == ["x_depth_depth.png"]
+    assert "Failed: x.png: its output x_depth.png would overwrite an input" in result.stderr
 
 
 def test_a_file_of_weights_is_not_loaded(dpt: FrontDoor) -> None:

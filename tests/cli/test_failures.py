@@ -1,12 +1,18 @@
 """What goes wrong with photographs and output folders, and what is left behind: nothing."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from dpt_cli import predict
 from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.manifest import MANIFEST_NAME
+from dpt_cli.predict import Prepared
 from front_door import FrontDoor, invoke, paths, written_in
 
 
@@ -104,7 +110,6 @@ def test_names_that_stdout_cannot_spell_do_not_end_the_run(dpt: FrontDoor) -> No
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("nowhere.jpg", "nowhere.jpg: No such file or directory"),
         ("empty", "no images in empty (0 other files)"),
         ("notes", "no images in notes (1 other file)"),
     ],
@@ -119,10 +124,117 @@ def test_without_photographs_it_ends_at_once(dpt: FrontDoor, argument: str, word
     assert not Path("out").exists()
 
 
-def test_a_missing_path_among_good_ones_ends_it_before_any_work(dpt: FrontDoor) -> None:
+def place_nothing(path: Path) -> None:
+    pass
+
+
+def place_dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def place_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+BAD_PLACES = pytest.mark.parametrize(
+    "place", [place_nothing, place_dangling_link, place_loop, os.mkfifo]
+)
+
+
+@BAD_PLACES
+def test_a_bad_path_fails_alone(dpt: FrontDoor, place: Callable[[Path], None]) -> None:
     dpt.photograph("a.png")
-    dpt("depth", "a.png", "nowhere.png", "-o", "out", code=1)
+    dpt.photograph("z.png")
+    place(Path("bad.png"))
+    result = dpt("depth", "a.png", "bad.png", "z.png", "-o", "out", code=3)
+    assert sorted(paths(result)) == ["out/a_depth.png", "out/z_depth.png"]
+    assert "Failed: bad.png: " in result.stderr
+    assert "2 of 3 done" in result.stderr
+
+
+@BAD_PLACES
+def test_a_bad_path_in_a_list_fails_alone(dpt: FrontDoor, place: Callable[[Path], None]) -> None:
+    dpt.photograph("a.png")
+    place(Path("bad.png"))
+    listed = b"bad.png\na.png\nnul\0byte.png\n"
+    result = dpt("depth", "--from", "-", "-o", "out", "--json", code=3, stdin=listed)
+    lines = [json.loads(line) for line in paths(result)]
+    states = {line["input"]: (line["status"], bool(line["error"])) for line in lines}
+    assert states == {
+        "bad.png": ("failed", True),
+        "nul\0byte.png": ("failed", True),
+        "a.png": ("done", False),
+    }
+
+
+@BAD_PLACES
+def test_a_bad_path_in_a_folder_is_named(dpt: FrontDoor, place: Callable[[Path], None]) -> None:
+    dpt.photograph("photos/a.png")
+    place(Path("photos/bad.png"))
+    place(Path("photos/notes"))
+    is_there = place is not place_nothing
+    result = dpt("depth", "photos", "-o", "out", code=3 if is_there else 0)
+    assert paths(result) == ["out/a_depth.png"]
+    assert ("Failed: photos/bad.png: " in result.stderr) == is_there
+    assert "notes" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        b"\xef\xbb\xbfa.png\r\nb.png\r\n",
+        "\ufeffa.png\r\nb.png\r\n".encode("utf-16-le"),
+        "\ufeffa.png\nb.png".encode("utf-16-be"),
+    ],
+    ids=["utf-8", "utf-16-le", "utf-16-be"],
+)
+def test_a_list_may_begin_with_a_byte_order_mark(dpt: FrontDoor, listed: bytes) -> None:
+    dpt.photograph("a.png")
+    dpt.photograph("b.png")
+    result = dpt("depth", "--from", "-", "-o", "out", stdin=listed)
+    assert sorted(paths(result)) == ["out/a_depth.png", "out/b_depth.png"]
+
+
+def test_where_there_is_no_photograph_at_all_nothing_is_made(dpt: FrontDoor) -> None:
+    result = dpt("depth", "nowhere.png", "-o", "out", code=3)
+    assert "Failed: nowhere.png: No such file or directory" in result.stderr
     assert not Path("out").exists()
+    assert dpt.hub.requests == []
+
+
+def test_an_unforeseen_error_costs_its_photograph_and_is_recorded(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "bb", "ccc"):
+        dpt.photograph(f"{name}.png", width=96 + len(name))
+
+    def prepare(rgb: npt.NDArray[np.uint8], *_: object) -> Prepared:
+        if rgb.shape[1] == 98:
+            raise KeyError("a defect")
+        return predict.prepare(rgb, *_)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("dpt_cli.cli.run.prepare", prepare)
+    result = dpt("depth", ".", "-o", "out", code=3)
+    assert sorted(paths(result)) == ["out/a_depth.png", "out/ccc_depth.png"]
+    assert "Failed: bb.png: unexpected KeyError: 'a defect'" in result.stderr
+    lines = Path("out", MANIFEST_NAME).read_text().splitlines()
+    (failed,) = (record for line in lines if (record := json.loads(line))["state"] == "failed")
+    assert 'raise KeyError("a defect")' in failed["traceback"]
+
+
+def test_the_same_unforeseen_error_again_and_again_ends_the_run(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        dpt.photograph(f"{number:02}.png")
+
+    def prepare(*_: object) -> Prepared:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr("dpt_cli.cli.run.prepare", prepare)
+    result = dpt("depth", ".", "-o", "out", code=1)
+    assert result.stderr.count("\nFailed: ") == 5
+    assert "the last 5 photographs failed in the same unexpected way" in result.stderr
 
 
 def test_a_device_this_machine_lacks(dpt: FrontDoor) -> None:
@@ -136,26 +248,29 @@ def test_a_device_this_machine_lacks(dpt: FrontDoor) -> None:
 
 def test_an_input_is_never_overwritten(dpt: FrontDoor) -> None:
     before = {path: path.read_bytes() for path in map(dpt.photograph, ("x.png", "x_depth.png"))}
-    result = dpt("depth", "x.png", "x_depth.png", "-o", ".", code=1)
-    assert "x_depth.png would overwrite an input; choose another folder" in result.stderr
-    assert {path: path.read_bytes() for path in dpt.desk.iterdir()} == before
-    assert dpt.hub.requests == []
+    result = dpt("depth", "x.png", "x_depth.png", "-o", ".", "--force", code=3)
+    assert "Failed: x.png: its output x_depth.png would overwrite an input" in result.stderr
+    assert paths(result) == ["x_depth_depth.png"]
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_an_input_behind_a_link_is_never_overwritten(dpt: FrontDoor) -> None:
     dpt.photograph("x.png")
     dpt.photograph("real/x_depth.png")
     Path("linked").symlink_to("real")
-    dpt("depth", "x.png", "real/x_depth.png", "-o", "linked", code=1)
-    assert dpt.written() == {"x.png", "real/x_depth.png"}
+    dpt("depth", "x.png", "real/x_depth.png", "-o", "linked", code=3)
+    assert dpt.written() == {"x.png", "real/x_depth.png", "real/x_depth_depth.png"}
 
 
 @pytest.mark.parametrize(
     ("names", "outputs"),
+    # The digits are those of `printf A.jpg | sha256sum`.
     [
         (("p/a.jpg", "p/a.png"), ["a.jpg_depth.png", "a.png_depth.png"]),
         (("p/a.png", "p/A.jpg"), ["A.jpg_depth.png", "a.png_depth.png"]),
         (("p/x/a.png", "p/y/a.png"), ["x/a_depth.png", "y/a_depth.png"]),
+        (("p/A.jpg", "p/a.JPG"), ["A.jpg~c88c8f_depth.png", "a.JPG~13c3fb_depth.png"]),
+        (("p/aß.jpg", "p/ass.jpg"), ["ass.jpg~fdd1a0_depth.png", "aß.jpg~ae987f_depth.png"]),
     ],
 )
 def test_every_photograph_gets_its_own_output(
@@ -185,7 +300,33 @@ def test_outputs_can_be_inputs_of_another_run(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     (path,) = paths(dpt("depth", "a.png"))
     assert paths(dpt("segment", path)) == ["dpt-out/a_depth_segment.png"]
-    assert len(paths(dpt("segment", "dpt-out", "-o", "again"))) == 2
+
+
+@pytest.mark.parametrize("commands", [("depth",), ("segment", "depth")])
+@pytest.mark.parametrize("output", [".", "photos", "photos/out"])
+def test_maps_are_not_taken_for_photographs(
+    dpt: FrontDoor, commands: tuple[str, ...], output: str
+) -> None:
+    dpt.photograph("photos/dog.png")
+    for command in commands:
+        dpt(command, "photos", "-o", output, "--format", "color")
+    result = dpt("depth", "photos", "-o", output, "--format", "color")
+    assert "1 photograph" in result.stderr
+    assert paths(result) == []
+    assert len(list(Path().rglob("*_depth.png"))) == 1
+    moved = Path("elsewhere/renamed.png")
+    moved.parent.mkdir()
+    next(Path().rglob("*_depth.png")).rename(moved)
+    assert "1 map made by dpt" in dpt("depth", "elsewhere", code=1).stderr
+
+
+def test_a_map_without_its_text_is_known_by_the_manifest_above_it(dpt: FrontDoor) -> None:
+    photograph = dpt.photograph("photos/sub/dog.png")
+    dpt("depth", "photos", "-o", "photos")
+    Path("photos/sub/dog_depth.png").write_bytes(photograph.read_bytes())
+    result = dpt("depth", "photos", "-o", "photos", "--force")
+    assert paths(result) == ["photos/sub/dog_depth.png"]
+    assert "1 photograph" in result.stderr
 
 
 # Interruption

@@ -279,7 +279,7 @@ def test_a_file_named_like_a_glob_is_itself(dpt: FrontDoor) -> None:
 
 
 def test_a_glob_without_matches_is_told(dpt: FrontDoor) -> None:
-    assert "*.png: No such file" in dpt("depth", "*.png", "-o", "out", code=1).stderr
+    assert "*.png: No such file" in dpt("depth", "*.png", "-o", "out", code=3).stderr
 
 
 def test_the_same_file_reached_twice_is_done_once(dpt: FrontDoor) -> None:

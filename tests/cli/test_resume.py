@@ -14,8 +14,8 @@ from click.testing import Result
 
 from dpt_cli.engine.torch_engine import TorchEngine
 from dpt_cli.errors import NetworkOutputError
+from dpt_cli.files import is_temporary
 from dpt_cli.manifest import MANIFEST_NAME, Manifest
-from dpt_cli.writers import is_temporary
 from front_door import FrontDoor, paths
 from small_models import SIDE_PX
 
@@ -104,13 +104,113 @@ def change_output() -> None:
     Path(A).write_bytes(data)
 
 
-@pytest.mark.parametrize("change", [change_input, remove_output, change_output])
+@pytest.mark.parametrize("change", [change_input, remove_output])
 def test_a_photograph_that_changed_is_done_again_alone(
     first: FrontDoor, change: Callable[[], None]
 ) -> None:
     change()
     assert run(first) == [A]
     assert run(first) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--colormap", "gray"), ("--format", "color,npy")])
+def test_an_output_that_was_edited_is_left_and_named(
+    first: FrontDoor, options: tuple[str, ...]
+) -> None:
+    change_output()
+    mine = Path(A).read_bytes()
+    result = again(first, *options, code=3)
+    assert "Failed: photos/a.png: output was changed since dpt made it" in result.stderr
+    assert A not in paths(result)
+    assert Path(A).read_bytes() == mine
+    assert A in run(first, *options, "--force")
+    assert Path(A).read_bytes() != mine
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_file_that_appears_or_changes_during_the_run_is_left(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    dpt.photograph("photos/a.png")
+    if not is_new:
+        run(dpt)
+    plain = TorchEngine._infer
+
+    def infer(self: TorchEngine, *arguments: Any) -> Any:
+        Path(A).write_bytes(b"mine")
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(TorchEngine, "_infer", infer)
+    result = again(dpt, "--format", "color,npy", "--invert", code=3)
+    assert "out/a_depth.png was created or changed while dpt was running" in result.stderr
+    assert Path(A).read_bytes() == b"mine"
+    assert not Path("out/a_depth.npy").exists()
+    assert not [path for path in Path("out").iterdir() if is_temporary(path)]
+
+
+def test_two_runs_into_nested_folders_do_not_overwrite_each_other(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dpt.photograph("photos/b/a.png")
+    dpt.photograph("other/a.png", width=128)
+    plain, output = TorchEngine._infer, Path("al/b/a_depth.png")
+    made: list[bytes] = []
+
+    def infer(self: TorchEngine, *arguments: Any) -> Any:
+        if not made:
+            made.append(b"")
+            assert paths(dpt("depth", "other", "-o", "al/b")) == [str(output)]
+            made.append(output.read_bytes())
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(TorchEngine, "_infer", infer)
+    result = dpt("depth", "photos", "-o", "al", code=3)
+    assert "was created or changed while dpt was running" in result.stderr
+    assert output.read_bytes() == made[1]
+
+
+def test_nothing_is_written_through_a_link_out_of_the_output_folder(first: FrontDoor) -> None:
+    first.photograph("photos/sub/c.png")
+    outside = Path("outside")
+    outside.mkdir()
+    Path("out/sub").symlink_to(outside.resolve())
+    result = again(first, code=3)
+    assert "a link leads out of out" in result.stderr
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("name", [MANIFEST_NAME, ".dpt.lock"])
+def test_a_link_in_place_of_what_a_run_remembers_is_not_followed(dpt: FrontDoor, name: str) -> None:
+    dpt.photograph("photos/x$(touch pwned).png")
+    Path("out").mkdir()
+    profile = Path("profile")
+    profile.write_text("alias ls=ls\n")
+    Path("out", name).symlink_to(profile.resolve())
+    assert "is a link" in again(dpt, code=1).stderr
+    assert profile.read_text() == "alias ls=ls\n"
+
+
+# What a run died of
+
+
+def test_what_killed_a_run_is_done_last_and_alone(dpt: FrontDoor) -> None:
+    names = [f"photos/{number}.png" for number in range(4)]
+    for name in names:
+        dpt.photograph(name)
+    killed = dpt.desk / names[1]
+    with Manifest(Path("out")) as manifest:
+        manifest.reading(killed)
+        left = Path("out", MANIFEST_NAME).read_bytes()
+    Path("out", MANIFEST_NAME).write_bytes(left)
+    made = run(dpt, "--batch-size", "4")
+    assert made[-1] == "out/1_depth.png"
+    assert len(made) == 4
+    order = [record["input"]["path"] for record in records() if record["state"] == "reading"]
+    assert order[-1] == str(killed)
+    assert records()[-3:] == [
+        record for record in records()[1:] if record["input"]["path"] == str(killed)
+    ]
+    assert run(dpt) == []
 
 
 @pytest.mark.parametrize(
@@ -174,7 +274,7 @@ def test_a_file_of_somebody_else_is_not_touched(dpt: FrontDoor) -> None:
     for done in ([B], []):
         result = again(dpt, code=3)
         assert paths(result) == done
-        assert "Failed: photos/a.png: its output exists and was not made" in result.stderr
+        assert "Failed: photos/a.png: output already exists" in result.stderr
         assert "--force" in result.stderr
         assert Path(A).read_bytes() == b"mine"
 
@@ -254,8 +354,10 @@ def test_an_interrupted_run_continues(dpt: FrontDoor, monkeypatch: pytest.Monkey
 def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
     photograph = dpt.photograph("photos/a.png", 130, 97)
     run(dpt, "--format", "color,npy", "--colormap", "gray", "--model", "metric")
-    begun, record = records()
-    assert (begun["state"], record["state"], record["schema"]) == ("begun", "done", 1)
+    reading, begun, record = records()
+    states = [line["state"] for line in (reading, begun, record)]
+    assert (states, record["schema"]) == (["reading", "begun", "done"], 1)
+    assert begun["files"] == record["files"]
     assert record["input"] == {
         "path": str(photograph),
         "size": photograph.stat().st_size,
@@ -294,7 +396,7 @@ def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
 def test_a_record_of_a_failure_says_why(dpt: FrontDoor) -> None:
     dpt.photograph("photos/a.png").write_text("no picture")
     run(dpt, code=3)
-    (record,) = records()
+    record = records()[-1]
     assert record["state"] == "failed"
     assert record["input"] == {"path": str(dpt.desk / "photos/a.png")}
     assert "not an image" in record["error"]
@@ -390,7 +492,7 @@ def test_another_photographs_output_is_not_overwritten(dpt: FrontDoor) -> None:
     dpt.photograph("y/a.png", width=64)
     dpt("depth", "x/a.png", "-o", "out")
     made = Path("out/a_depth.png").read_bytes()
-    assert "see --force" in dpt("depth", "y/a.png", "-o", "out", code=3).stderr
+    assert "use --force" in dpt("depth", "y/a.png", "-o", "out", code=3).stderr
     assert Path("out/a_depth.png").read_bytes() == made
 
 

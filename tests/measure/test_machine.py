@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dpt_cli import host
 from dpt_cli.measure import machine, peaks
 from dpt_cli.measure.estimate import count_operations
 from dpt_cli.measure.machine import PeakMemory, describe_machine, free_bytes, resident_bytes
@@ -54,8 +55,8 @@ def test_where_the_peak_cannot_be_forgotten_an_older_one_is_not_taken_for_it(
 def test_the_tighter_of_machine_and_container_is_free(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(machine, "_PROC", tmp_path)
-    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(host, "_PROC", tmp_path)
+    monkeypatch.setattr(host, "_CGROUP", tmp_path)
     assert free_bytes("cpu") is None
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    4000 kB\n")
     assert free_bytes("cpu") == 4000 * 1024

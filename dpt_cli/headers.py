@@ -1,0 +1,167 @@
+"""The size of a picture from the first bytes of its file, before a pixel is decoded.
+
+Only as much of each format as that takes. What a header says is a claim: decoding may differ.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+
+Size = tuple[int, int]  # height, width [px]
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_BOXES = 65536  # how far into a file the boxes that hold a size are looked for
+_IMAGE_WIDTH, _IMAGE_LENGTH, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 256, 257, 258, 339
+_SHORT, _LONG, _LONG8 = 3, 4, 16
+_FLOAT = 3
+
+
+def picture_size(data: bytes) -> Size | None:
+    """Return the height and width [px] that a picture's header gives; None where unknown."""
+    for magic, read in _READERS:
+        if data.startswith(magic):
+            try:
+                return read(data)
+            except (struct.error, ValueError, IndexError):
+                return None
+    if data[4:8] == b"ftyp":
+        return _largest(data, b"ispe", 8, width_first=True)
+    return None
+
+
+def is_deep(data: bytes) -> bool:
+    """Return whether pixels may be floats or 32-bit integers, which take several copies."""
+    if not data.startswith((b"II", b"MM")):
+        return data.startswith((b"PF", b"Pf", b"#?"))
+    try:
+        tags = dict(_tiff_tags(data))
+    except (struct.error, ValueError, IndexError):
+        return True
+    return tags.get(_BITS_PER_SAMPLE, 1) > 16 or tags.get(_SAMPLE_FORMAT, 1) == _FLOAT
+
+
+def _png(data: bytes) -> Size:
+    width, height = struct.unpack_from(">2I", data, 16)
+    return height, width
+
+
+def _jpeg(data: bytes) -> Size | None:
+    at, largest = 2, None
+    while at + 9 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if 0xC0 <= data[at + 1] <= 0xCF and data[at + 1] not in (0xC4, 0xC8, 0xCC):
+            size: Size = struct.unpack_from(">2H", data, at + 5)
+            largest = max(largest or size, size, key=_area)
+        is_fill = data[at + 1] == 0xFF
+        at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return largest
+
+
+def _gif(data: bytes) -> Size:
+    width, height = struct.unpack_from("<2H", data, 6)
+    return height, width
+
+
+def _bmp(data: bytes) -> Size:
+    is_old = struct.unpack_from("<I", data, 14) == (12,)
+    width, height = struct.unpack_from("<2H" if is_old else "<2i", data, 18)
+    return abs(height), abs(width)
+
+
+def _webp(data: bytes) -> Size | None:
+    if data[8:12] != b"WEBP":
+        return None
+    if data[12:16] == b"VP8X":
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+        return height, width
+    if data[12:16] == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    width, height = struct.unpack_from("<2H", data, 26)
+    return height & 0x3FFF, width & 0x3FFF
+
+
+def _tiff(data: bytes) -> Size:
+    tags = dict(_tiff_tags(data))
+    return tags.get(_IMAGE_LENGTH, 0), tags.get(_IMAGE_WIDTH, 0)
+
+
+def _tiff_tags(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the whole numbers of a TIFF's first directory, of each tag the first, by tag."""
+    order = "<" if data.startswith(b"II") else ">"
+    (version,) = struct.unpack_from(f"{order}H", data, 2)
+    is_big = version == 43
+    (start,) = struct.unpack_from(f"{order}Q" if is_big else f"{order}I", data, 8 if is_big else 4)
+    count_format, entry_bytes, value_at = ("Q", 20, 12) if is_big else ("H", 12, 8)
+    (count,) = struct.unpack_from(order + count_format, data, start)
+    first = start + struct.calcsize(count_format)
+    for at in range(first, first + entry_bytes * min(count, 4096), entry_bytes):
+        tag, kind = struct.unpack_from(f"{order}2H", data, at)
+        (number,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, at + 4)
+        size = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}.get(kind)
+        if size is None:
+            continue
+        place = at + value_at
+        if number * struct.calcsize(size) > (8 if is_big else 4):
+            (place,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, place)
+        yield tag, struct.unpack_from(order + size, data, place)[0]
+
+
+def _pnm(data: bytes) -> Size | None:
+    match = re.match(rb"P[1-6Ff](?:\s+#[^\n]*\n)*\s*(?:#[^\n]*\n\s*)*(\d{1,9})\s+(\d{1,9})", data)
+    return (int(match[2]), int(match[1])) if match else None
+
+
+def _pam(data: bytes) -> Size | None:
+    head = data[:4096]
+    height, width = (
+        re.search(rb"\n" + key + rb" (\d{1,9})", head) for key in (b"HEIGHT", b"WIDTH")
+    )
+    return (int(height[1]), int(width[1])) if height and width else None
+
+
+def _radiance(data: bytes) -> Size | None:
+    match = re.search(rb"\n[-+]([XY]) (\d{1,9}) [-+][XY] (\d{1,9})\n", data[:_BOXES])
+    if match is None:
+        return None
+    first, second = int(match[2]), int(match[3])
+    return (first, second) if match[1] == b"Y" else (second, first)
+
+
+def _jpeg_2000(data: bytes) -> Size | None:
+    return _largest(data, b"ihdr", 4, width_first=False)
+
+
+def _codestream(data: bytes) -> Size:
+    width, height, left, top = struct.unpack_from(">4I", data, 8)
+    return height - top, width - left
+
+
+def _largest(data: bytes, box: bytes, skip: int, *, width_first: bool) -> Size | None:
+    """Return the largest size that a box of that name gives, its numbers `skip` bytes behind."""
+    found = []
+    for match in re.finditer(re.escape(box), data[:_BOXES]):
+        numbers = data[match.start() + skip : match.start() + skip + 8]
+        if len(numbers) == 8:
+            first, second = struct.unpack(">2I", numbers)
+            found.append((second, first) if width_first else (first, second))
+    return max(found, key=_area, default=None)
+
+
+def _area(size: Size) -> int:
+    return size[0] * size[1]
+
+
+_READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Size | None]], ...] = (
+    (_PNG, _png),
+    (_JPEG, _jpeg),
+    (b"GIF8", _gif),
+    (b"BM", _bmp),
+    (b"RIFF", _webp),
+    ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
+    (b"P7", _pam),
+    ((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"PF", b"Pf"), _pnm),
+    (b"#?", _radiance),
+    (b"\0\0\0\x0cjP", _jpeg_2000),
+    (b"\xff\x4f\xff\x51", _codestream),
+)
