@@ -10,7 +10,8 @@ from dpt_cli.host import free_memory, kept_memory
 
 # Of a photograph while it is decoded: its pixels, once more turned, a progressive JPEG's
 # coefficients. While it is written: a float32 map and its colours, or the photograph painted.
-BYTES_PER_PIXEL = 12
+# Measured on 900 megapixels in colour: 7.1 bytes.
+BYTES_PER_PIXEL = 10
 # 32-bit pixels are stretched to 8 bits in several steps.
 _BYTES_PER_DEEP_PIXEL = 64
 # Where a header gives no size: as much as pixels packed tenfold.

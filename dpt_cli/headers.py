@@ -15,6 +15,8 @@ _BOXES = 65536  # how far into a file the boxes that hold a size are looked for
 _IMAGE_WIDTH, _IMAGE_LENGTH, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 256, 257, 258, 339
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _FLOAT = 3
+# What reading numbers at places that a file names may raise.
+_GARBLED = (struct.error, ValueError, IndexError, OverflowError)
 
 
 def picture_size(data: bytes) -> Size | None:
@@ -23,7 +25,7 @@ def picture_size(data: bytes) -> Size | None:
         if data.startswith(magic):
             try:
                 return read(data)
-            except (struct.error, ValueError, IndexError):
+            except _GARBLED:
                 return None
     if data[4:8] == b"ftyp":
         return _largest(data, b"ispe", 8, width_first=True)
@@ -36,7 +38,7 @@ def is_deep(data: bytes) -> bool:
         return data.startswith((b"PF", b"Pf", b"#?"))
     try:
         tags = dict(_tiff_tags(data))
-    except (struct.error, ValueError, IndexError):
+    except _GARBLED:
         return True
     return tags.get(_BITS_PER_SAMPLE, 1) > 16 or tags.get(_SAMPLE_FORMAT, 1) == _FLOAT
 

@@ -336,7 +336,7 @@ def test_large_photographs_are_decoded_one_after_the_other() -> None:
     it, inside = Run(), Inside()
     it.fail["decode"] = inside
     stages = dataclasses.replace(it.stages(), read=lambda _job: png_of_size(10_000, 10_000))
-    # A quarter of it is to be used: 2.5 GB, twice what one of them takes.
+    # A quarter of it is to be used: 2.5 GB, and one of them takes 1 GB.
     outcomes = list(run(JOBS, stages, budget=MemoryBudget(lambda: 10 * 10**9)))
     assert inside.most == 2
     inside.most = 0

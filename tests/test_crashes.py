@@ -1,4 +1,4 @@
-"""Power goes, or the process does, at any point of a run: the same command ends with the same bytes.
+"""A run dies at any point: what has its name is whole, and the same command makes the rest.
 
 DPT_CRASHES sets how many kills there are at random moments (100) and at chosen steps (half).
 """
@@ -65,7 +65,11 @@ class Log:
     def __getattr__(self, name):
         return getattr(self._file, name)
 
-manifest._opened = lambda path, mode: Log(opened(path, mode)) if mode == "a+b" else opened(path, mode)
+def open_log(path, mode):
+    file = opened(path, mode)
+    return Log(file) if mode == "a+b" else file
+
+manifest._opened = open_log
 
 from dpt_cli.cli import main
 try:
@@ -154,7 +158,8 @@ def test_it_is_killed_at_random_moments(folder: Folder, whole: dict[str, str]) -
     started = time.monotonic()
     folder.run("timed")
     seconds = time.monotonic() - started
-    dice, num_done = random.Random(11), []
+    dice = random.Random(11)
+    num_done: list[int] = []
     while len(num_done) < _NUM_KILLS:
         process = folder.start("random")
         time.sleep(dice.uniform(0.3, 1.0) * seconds)

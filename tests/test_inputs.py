@@ -544,6 +544,12 @@ def test_a_header_cut_anywhere_raises_nothing(kind: str) -> None:
         is_deep(data[:length])
 
 
+def test_a_header_that_points_beyond_any_file_gives_no_size() -> None:
+    data = b"II+\0" + struct.pack("<2HQ", 8, 0, 2**64 - 1) + bytes(100)
+    assert picture_size(data) is None
+    assert is_deep(data)
+
+
 def test_floats_are_known_from_bytes_by_the_header() -> None:
     deep = {kind for kind in SIZED if is_deep(SIZED[kind]())}
     assert deep == {"float gray tiff", "float rgb tiff", "hdr", "pfm"}

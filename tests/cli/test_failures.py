@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import bad_files
 from dpt_cli import predict
 from dpt_cli.engine.torch_engine import TorchEngine
 from dpt_cli.manifest import MANIFEST_NAME
@@ -193,6 +195,19 @@ def test_a_list_may_begin_with_a_byte_order_mark(dpt: FrontDoor, listed: bytes) 
     dpt.photograph("b.png")
     result = dpt("depth", "--from", "-", "-o", "out", stdin=listed)
     assert sorted(paths(result)) == ["out/a_depth.png", "out/b_depth.png"]
+
+
+def test_a_photograph_too_large_for_the_memory_fails_alone(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dpt_cli.budget.free_memory", lambda: 4_000_000_000)
+    dpt.photograph("z.png")
+    header = struct.pack(">I4s2I5B", 13, b"IHDR", 30_000, 30_000, 8, 2, 0, 0, 0)
+    Path("a.png").write_bytes(bad_files._bomb(30_000, 30_000))
+    assert header in Path("a.png").read_bytes()
+    result = dpt("depth", ".", "-o", "out", code=3)
+    assert paths(result) == ["out/z_depth.png"]
+    assert "Failed: a.png: it would take about 9.0 GB of memory" in result.stderr
 
 
 def test_where_there_is_no_photograph_at_all_nothing_is_made(dpt: FrontDoor) -> None:
