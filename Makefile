@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The versions the tests were last seen green with; `make CONSTRAINTS= test` takes the newest.
 CONSTRAINTS ?= -c .ci/constraints.txt
 
-.PHONY: demo test test-all check format docs wheel clean
+.PHONY: demo test test-all check format docs picture wheel clean
 
 demo: $(VENV)/.runtime  ## previews of the photographs in examples/, into dpt-out/
 	$(BIN)/dpt depth examples -o dpt-out --model tiny
@@ -26,8 +26,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev  ## write the generated parts of README.md again
+docs: $(VENV)/.dev  ## write the generated parts of README.md and docs/ again, and build the site in build/site
 	$(BIN)/python tests/readme.py --write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+picture: $(VENV)/.dev  ## make the picture at the top of README.md again
+	$(BIN)/python docs/make_picture.py
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel

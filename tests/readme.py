@@ -1,49 +1,113 @@
-"""The generated parts of README.md; `python tests/readme.py --write` puts them in."""
+"""The generated parts of README.md and docs/; `python tests/readme.py --write` puts them in."""
 
+import contextlib
+import os
 import re
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
+from click.testing import CliRunner
+
+from dpt_cli.cli import dpt
 from dpt_cli.registry import load_registry
 from dpt_cli.specs import CheckpointSpec
 
-README = Path(__file__).parents[1] / "README.md"
-_TABLE = re.compile(r"(?<=<!-- weights -->\n).*?(?=<!-- /weights -->)", re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+_WIDTH = 88  # characters: what fits beside the site's menu
+
+
+def models_table() -> str:
+    """Return what decides between models, from weights.toml, as a Markdown table."""
+    rows = (
+        (_command(row), _millions(row), row.meaning, row.licence) for row in load_registry().rows
+    )
+    return _table(("command", "parameters", "numbers", "licence"), rows)
 
 
 def weights_table() -> str:
     """Return the rows of weights.toml as a Markdown table."""
-    lines = [
-        "| command | weights | parameters | aims at (W×H) | numbers | reported | licence |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_line(row) for row in load_registry().rows),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _line(row: CheckpointSpec) -> str:
-    height, width = row.input.target_hw
-    command = f"`dpt {row.task} --model {row.name}`" + (" (default)" if row.is_default else "")
-    cells = (
-        command,
-        row.title,
-        f"{row.num_parameters / 1e6:.0f} M",
-        f"{width}×{height}",
-        row.meaning,
-        row.reported,
-        row.licence,
+    headings = (
+        *("command", "weights", "parameters", "aims at (W×H)", "numbers", "reported", "licence"),
     )
-    return f"| {' | '.join(cells)} |"
+    rows = (
+        (
+            _command(row),
+            row.title,
+            _millions(row),
+            "{1}×{0}".format(*row.input.target_hw),
+            row.meaning,
+            row.reported,
+            row.licence,
+        )
+        for row in load_registry().rows
+    )
+    return _table(headings, rows)
 
 
-def generated(text: str) -> str:
-    """Return README's text with its generated parts made new."""
-    return _TABLE.sub(lambda _: weights_table(), text)
+def commands_reference() -> str:
+    """Return the help of each command as a page."""
+    parts = ["# Every option\n\nWhat `--help` prints, generated from the command itself.\n"]
+    variables: dict[str, str | None] = {n: None for n in os.environ if n.startswith("DPT_")}
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):  # no settings file
+        runner = CliRunner(env={**variables, "XDG_CONFIG_HOME": empty})
+        for words in _commands(dpt):
+            result = runner.invoke(dpt, [*words, "--help"], terminal_width=_WIDTH)
+            assert result.exit_code == 0, result.output
+            title = " ".join(("dpt", *words))
+            parts.append(f"## {title}\n\n```text\n{result.stdout.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def _commands(command: click.Command, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield above
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            if not below.hidden:
+                yield from _commands(below, (*above, name))
+
+
+def _command(row: CheckpointSpec) -> str:
+    return f"`dpt {row.task} --model {row.name}`" + (" (default)" if row.is_default else "")
+
+
+def _millions(row: CheckpointSpec) -> str:
+    return f"{row.num_parameters / 1e6:.0f} M"
+
+
+def _table(headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = (headings, ("---",) * len(headings), *rows)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _between(name: str, content: Callable[[], str]) -> Callable[[str], str]:
+    """Return a function that fills the part between `<!-- name -->` and `<!-- /name -->`."""
+    part = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+    return lambda text: part.sub(lambda _: content(), text)
+
+
+# Each page with generated parts, and how its text is made new.
+GENERATED: dict[Path, Callable[[str], str]] = {
+    README: _between("models", models_table),
+    DOCS / "models.md": _between("weights", weights_table),
+    DOCS / "commands.md": lambda _: commands_reference(),
+}
+
+
+def generated(path: Path) -> tuple[str, str]:
+    """Return a page's text as it is and as it should be."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return text, GENERATED[path](text)
 
 
 if __name__ == "__main__":
-    text = generated(README.read_text(encoding="utf-8"))
-    if "--write" in sys.argv:
-        README.write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
+    for page in GENERATED:
+        old, new = generated(page)
+        if old != new and "--write" in sys.argv:
+            page.write_text(new, encoding="utf-8")
+        elif old != new:
+            sys.exit(f"{page.relative_to(ROOT)} is stale: run 'python tests/readme.py --write'")

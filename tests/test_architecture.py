@@ -209,7 +209,8 @@ def test_the_top_level_holds_only_what_it_should() -> None:
     known = {
         "dpt_cli", "weights.toml", "tests", "pyproject.toml", "README.md", "LICENSE",
         "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", ".pre-commit-config.yaml", ".ci",
-        "examples", "training", "benchmarks", ".gitignore",
+        "examples", "training", "benchmarks", ".gitignore", "docs", "mkdocs.yml", "CITATION.cff",
+        "SECURITY.md",
     }  # fmt: skip
     made = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dist", "build",
             "dpt-out"}  # fmt: skip
