@@ -18,7 +18,7 @@ from dpt_cli.specs import CheckpointSpec
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-_WIDTH = 88  # characters: what fits beside the site's menu
+_WIDTH = 80  # characters: as on most terminals, and what fits beside the site's menus
 
 
 def models_table() -> str:
