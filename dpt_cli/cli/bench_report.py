@@ -6,18 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from dpt_cli.cli.bench_options import BenchOptions
+from dpt_cli.cli.bench_options import BenchOptions, check_free
+from dpt_cli.cli.console import say
 from dpt_cli.measure.advice import advise
 from dpt_cli.measure.machine import Machine
 from dpt_cli.measure.peaks import Peaks
 from dpt_cli.measure.rows import Row
 
 _SCHEMA = 1
-
-
-def say(line: str) -> None:
-    """Tell of the course, on standard error."""
-    click.echo(line, err=True)
 
 
 def report(
@@ -59,12 +55,15 @@ def report(
     if options.csv is not None and rows:
         from dpt_cli.writers import write_csv
 
+        # Again: measuring takes minutes, in which someone may have written it.
+        check_free(options.csv, force=options.force)
         write_csv(options.csv, [_flat(row) for row in rows])
         say(f"wrote {options.csv}")
     if options.plot is not None and any(row.is_measured for row in rows):
         from dpt_cli.cli.bench_plot import draw
         from dpt_cli.writers import write_png
 
+        check_free(options.plot, force=options.force)
         write_png(options.plot, draw(rows, machine), {"Software": "dpt"})
         say(f"wrote {options.plot}")
 
