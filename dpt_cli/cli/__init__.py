@@ -21,7 +21,7 @@ from dpt_cli.cli.interrupts import INTERRUPTED, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
-from dpt_cli.cli.streams import READER_GONE, own_streams
+from dpt_cli.cli.streams import READER_GONE, Stream, own_streams
 from dpt_cli.errors import DptError, FetchError
 
 _EPILOG = """
@@ -112,18 +112,20 @@ dpt.add_command(config)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `dpt` and exit with its status."""
-    with own_interrupts() as interrupts:
-        try:
-            code = _run(arguments, interrupts)
-        except KeyboardInterrupt:
-            code = INTERRUPTED
-        interrupts.is_over(code)
+    output = own_streams()
+    interrupts = own_interrupts()
+    try:
+        code = _run(arguments, output, interrupts)
+        interrupts.end()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        interrupts.end()
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
+def _run(arguments: Sequence[str] | None, output: Stream, interrupts: Interrupts) -> int:
     """Return the exit code, once everything that was printed has left the process."""
-    with own_streams() as output, own_process():
+    with own_process():
         try:
             dpt.main(args=arguments, prog_name="dpt")
         except SystemExit as end:
@@ -134,6 +136,7 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
                 raise
             say("Interrupted.")
             code = INTERRUPTED
+    sys.stdout.flush()
     if output.error is None:
         return code
     if output.error.errno == errno.EPIPE:

@@ -9,14 +9,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
 # One Ctrl-C may come twice: from the terminal, and from the program that started this one.
 _SAME_KEYPRESS_S = 0.25
+_SOON_S = 0.02
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -25,54 +24,63 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._first: float | None = None
-        self._code: int | None = None
+        self._is_over = False
 
     @property
     def came(self) -> bool:
         """Whether there was one."""
         return self._first is not None
 
-    def is_over(self, code: int) -> None:
-        """Have any further Ctrl-C end the process at once, with the exit code that is due."""
-        self._code = code
+    def end(self) -> None:
+        """Ignore any further Ctrl-C: all is done, and Python ends with the code that is due."""
+        self._is_over = True
+        # Not a handler: Python takes those away before it has ended.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def handle(self, _signal: int, _frame: FrameType | None) -> None:
         """Raise KeyboardInterrupt at the first; end the process at a later one."""
         now = time.monotonic()
-        if self._code is not None:
-            self.leave()
-        elif self._first is None:
+        if self._first is None:
             self._first = now
             raise KeyboardInterrupt
-        elif now - self._first > _SAME_KEYPRESS_S:
+        if now - self._first > _SAME_KEYPRESS_S:
             self.leave()
 
     def leave(self) -> NoReturn:
         """End the process at once."""
         if os.isatty(2):
             os.write(2, _SHOW_CURSOR)  # A progress bar hides it.
-        os._exit(INTERRUPTED if self._code is None else self._code)
+        os._exit(INTERRUPTED)
 
     def lost(self, unraisable: "sys.UnraisableHookArgs", /) -> None:
         """Raise an interrupt again that came where Python cannot raise, as in a destructor."""
         if unraisable.exc_type is not KeyboardInterrupt:
             sys.__unraisablehook__(unraisable)
-        elif self._code is None:
+        elif not self._is_over:
             self._first = None
-            _thread.interrupt_main()
+            # In a moment: now it would be raised in here, and lost again.
+            again = threading.Timer(_SOON_S, _interrupt_again)
+            again.daemon = True
+            again.start()
 
 
-@contextmanager
-def own_interrupts() -> Iterator[Interrupts]:
+def own_interrupts() -> Interrupts:
     """Handle Ctrl-C to the end of the process; leave it alone where it is ignored already."""
     interrupts = Interrupts()
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_ours and threading.current_thread() is threading.main_thread():
+    if is_ours:
         sys.unraisablehook = interrupts.lost
         if os.name == "posix":
             _watch(interrupts)
         signal.signal(signal.SIGINT, interrupts.handle)
-    yield interrupts
+    return interrupts
+
+
+def _interrupt_again() -> None:
+    if os.name == "posix":  # which also ends a wait
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _watch(interrupts: Interrupts) -> None:

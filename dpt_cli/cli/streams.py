@@ -5,8 +5,6 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TextIO
 
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it of other programs
@@ -42,12 +40,11 @@ class Stream(io.FileIO):
         return len(view)
 
 
-@contextmanager
-def own_streams() -> Iterator[Stream]:
-    """Put streams that never fail in the place of the process's own; yield standard output's.
+def own_streams() -> Stream:
+    """Put streams that never fail in the place of the process's own; return standard output's.
 
-    A descriptor that the caller closed leads to the null device, so that no file that is opened
-    later takes its number and gets what is printed.
+    To be called before anything is opened: a descriptor that the caller closed leads to the null
+    device, so that no file that is opened later takes its number and gets what is printed.
     """
     closed = {descriptor for descriptor in (0, 1, 2) if not _is_open(descriptor)}
     for descriptor in sorted(closed):
@@ -62,11 +59,7 @@ def own_streams() -> Iterator[Stream]:
     errors = Stream(2, is_closed=2 in closed)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _text(output, before[0]), _text(errors, before[1])
-    try:
-        yield output
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    return output
 
 
 def _is_open(descriptor: int) -> bool:
