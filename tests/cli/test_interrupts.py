@@ -86,7 +86,7 @@ def wait_for_line(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "delays_s", [(0.0, 0.3), (0.1, 0.4), (0.7, 0.3, 0.1), (1.5, 0.0, 0.05)], ids=str
+    "delays_s", [(0.05, 0.3), (0.1, 0.4), (0.7, 0.3, 0.1), (1.5, 0.0, 0.05)], ids=str
 )
 def test_again_ends_at_once_without_a_traceback(
     dpt: FrontDoor, delays_s: tuple[float, ...]
