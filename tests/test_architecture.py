@@ -208,8 +208,8 @@ def test_every_class_of_the_network_names_its_source(module: str) -> None:
 def test_the_top_level_holds_only_what_it_should() -> None:
     known = {
         "dpt_cli", "weights.toml", "tests", "pyproject.toml", "README.md", "LICENSE",
-        "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", ".pre-commit-config.yaml", ".ci",
-        "examples", "training", "benchmarks", ".gitignore",
+        "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile",
+        ".pre-commit-config.yaml", ".ci", "examples", "training", "benchmarks", ".gitignore",
     }  # fmt: skip
     made = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dist", "build",
             "dpt-out"}  # fmt: skip

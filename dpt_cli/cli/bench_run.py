@@ -9,7 +9,8 @@ from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli import memory
 from dpt_cli.cli.bench_options import BenchOptions
-from dpt_cli.cli.bench_report import report, say
+from dpt_cli.cli.bench_report import report
+from dpt_cli.cli.console import say
 from dpt_cli.conversion import PHOTOGRAPHS
 from dpt_cli.decode import read_rgb
 from dpt_cli.engine.choice import no_graphs, resolve_engine
