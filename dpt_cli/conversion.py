@@ -70,6 +70,12 @@ def load_openvino(
     return _load(spec, weights, sha256, precision, notify, must_keep=must_keep)[0]
 
 
+def made_of(spec: CheckpointSpec, sha256: str, precision: str) -> dict[str, str]:
+    """Return what a conversion is made of, in full; its folder's name has the first digits."""
+    shape = hashlib.sha256(repr(spec.architecture).encode()).hexdigest()
+    return {"weights": sha256, "architecture": shape, "precision": precision}
+
+
 def _load(
     spec: CheckpointSpec,
     weights: Path,
@@ -79,9 +85,7 @@ def _load(
     *,
     must_keep: bool,
 ) -> Loaded:
-    # In full; the folder's name has the first digits of each.
-    shape = hashlib.sha256(repr(spec.architecture).encode()).hexdigest()
-    of = {"weights": sha256, "architecture": shape, "precision": precision}
+    of = made_of(spec, sha256, precision)
 
     def make(work: Path) -> Loaded:
         if precision != "int8":

@@ -83,10 +83,10 @@ class Conversion:
             raise DamagedError(f"{RECORD_FILE} is not of these weights")
         if not {MODEL_FILE, WEIGHTS_FILE} <= files.keys():
             raise DamagedError(f"{RECORD_FILE} names no network")
-        for name, facts in files.items():
+        for name in (MODEL_FILE, WEIGHTS_FILE):
             # Hashed when it is read: a start may need neither file.
             with _opened(folder / name) as file:
-                _check_size(file, name, facts)
+                _check_size(file, name, files[name])
         return cls(folder, record)
 
     def read(self, name: str) -> Content:
@@ -146,6 +146,8 @@ def read_verified(path: Path, expected: Mapping[str, Any]) -> Content:
 
 
 def _check_size(file: int, name: str, expected: Mapping[str, Any]) -> None:
+    if not isinstance(expected, Mapping) or not {"size", "sha256"} <= expected.keys():
+        raise DamagedError(f"nothing is recorded of {name}")
     if os.fstat(file).st_size != expected["size"]:
         raise DamagedError(f"{name} has another size")
 

@@ -61,12 +61,12 @@ def quantize(
 
 
 def _main() -> None:
-    openvino = import_openvino()
-    import nncf
-
     order = json.loads(sys.argv[1])
     folder = Path(order["folder"])
     source = Conversion.open(Path(order["source"]), order["of"])
+    openvino = import_openvino()
+    import nncf
+
     with np.load(folder / _SAMPLES_FILE) as file:
         samples = [file[name][None] for name in sorted(file, key=int)]
     weights = openvino.Tensor(source.read(WEIGHTS_FILE), shared_memory=True)
