@@ -53,6 +53,8 @@ def open_or_make(
         except (ForeignError, OSError) as error:
             why = f"cannot use {folder}: {_reason(error)}"
             continue
+        if why:
+            notify(f"Using a conversion of this user's own: {why}")
         try:
             return _make_and_keep(folder, make)
         except (OSError, DamagedError) as error:
