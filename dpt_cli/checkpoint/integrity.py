@@ -19,7 +19,7 @@ from dpt_cli.errors import FetchError
 from dpt_cli.specs import Source
 
 _PACKAGE = Path(__file__).parents[1]
-_CONVERSION = 1  # to be raised whenever the network's arithmetic or its export changes
+_CONVERSION = 2  # to be raised whenever the network's arithmetic or its export changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
