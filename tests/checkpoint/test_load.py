@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import published
-from dpt_cli.checkpoint.load import describe_mismatch, load_network, read_state_dict
+from dpt_cli.checkpoint.load import describe_mismatch, load_network
 from dpt_cli.errors import CheckpointError
 from dpt_cli.model.config import PRESETS, DPTConfig
 from dpt_cli.model.dpt import DPT, build_dpt
@@ -198,7 +198,7 @@ def test_a_damaged_file_is_one_clear_line(
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(CheckpointError, match="cannot read the weights") as caught:
-        read_state_dict(path)
+        load_network(path, SMALL_CONFIG)
     assert str(path) in str(caught.value)
 
 
@@ -217,7 +217,7 @@ def test_a_pickle_of_something_else_holds_no_weights(tmp_path: Path, content: ob
     path = tmp_path / "other.pt"
     torch.save(content, path)
     with pytest.raises(CheckpointError, match="holds no dictionary of tensors"):
-        read_state_dict(path)
+        load_network(path, SMALL_CONFIG)
 
 
 class Burglar:
