@@ -64,6 +64,8 @@ def read_contents(path: Path, file: BinaryIO) -> Contents:
 
 def damaged(path: Path, error: BaseException, *, is_safetensors: bool = False) -> CheckpointError:
     """Return a damaged file's error, in one line."""
-    what = "is a damaged safetensors file" if is_safetensors else "is not a weights file, or damaged"
+    what = (
+        "is a damaged safetensors file" if is_safetensors else "is not a weights file, or damaged"
+    )
     told = re.split(r"\n|\. ", str(error) or type(error).__name__)[0]
     return CheckpointError(f"{path} {what}: {told[:_MAX_REASON_CHARACTERS]}")

@@ -151,7 +151,9 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         CheckpointError: See `sources_of`.
     """
     return {
-        name: state_dict[parts[0]] if len(parts) == 1 else torch.cat([state_dict[it] for it in parts])
+        name: state_dict[parts[0]]
+        if len(parts) == 1
+        else torch.cat([state_dict[it] for it in parts])
         for name, parts in sources_of(state_dict).items()
     }
 

@@ -126,7 +126,7 @@ def _append(response: "Response", stream: BinaryIO, limit: int, advance: Advance
 def _answer(url: str, headers: dict[str, str], begin: int) -> "Iterator[Response]":
     """Give the answer to a GET, redirects followed by our rules and a busy server asked again."""
     from huggingface_hub import get_session
-    from huggingface_hub.utils import hf_raise_for_status
+    from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # lazy
 
     asked = {**headers, "Accept-Encoding": "identity"}
     if begin:
@@ -179,14 +179,16 @@ def patience(response: "Response", num_retries: int) -> float:
 
 @contextmanager
 def _progress(part: Path, size: int | None, begin: int) -> Iterator[Advance]:
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # lazy
 
-    with tqdm(
-        total=size,
-        initial=begin,
-        unit="B",
-        unit_scale=True,
-        desc=part.name[:40],
-        name="huggingface_hub.http_get",
-    ) as bar:
+    with (
+        tqdm(  # type: ignore[no-untyped-call]
+            total=size,
+            initial=begin,
+            unit="B",
+            unit_scale=True,
+            desc=part.name[:40],
+            name="huggingface_hub.http_get",
+        ) as bar
+    ):
         yield bar.update

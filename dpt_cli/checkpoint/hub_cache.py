@@ -54,8 +54,8 @@ def bring_from_hub(source: Source) -> WeightsFile:
         Exception: What the HTTP library and the disk raise.
     """
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import (
-        WeakFileLock,  # type: ignore[attr-defined]  # 2.4: lazy name
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # 2.4: lazy names
+        WeakFileLock,
         build_hf_headers,
     )
 
@@ -140,7 +140,10 @@ def _announced(url: str, source: Source) -> Announced:
     if not promised and not is_sha256(etag):
         raise FetchError(no_hash(source))
     if None not in (source.size, metadata.size) and source.size != metadata.size:
-        raise FetchError(f"wrong content: expected {source.size} bytes, found {metadata.size}")
+        raise FetchError(
+            f"wrong content: expected sha256 {promised} ({source.size} bytes), "
+            f"found {etag} ({metadata.size} bytes) as the server says; not downloaded"
+        )
     return Announced(etag, commit, metadata.size)
 
 

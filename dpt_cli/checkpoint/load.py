@@ -144,7 +144,7 @@ def _errands(
     allowed = _FLOATS if target.is_floating_point() else _INTEGERS
     for part in parts:
         source = contents[part]
-        assert isinstance(source, StoredTensor)  # noqa: S101  # `_joined` refused the others
+        assert isinstance(source, StoredTensor)  # `_joined` refused the others
         if source.dtype not in allowed:
             raise CheckpointError(
                 f"{path}: {part} holds {_plainly(source.dtype)} where {_plainly(target.dtype)} "

@@ -120,7 +120,9 @@ class TensorUnpickler(pickle._Unpickler):
     The one written in C believes a file that claims a memo of billions of entries.
     """
 
-    dispatch = {  # noqa: RUF012  # as the base class has it
+    stack: list[Any]  # of the base class
+    pop_mark: Callable[[], list[Any]]
+    dispatch: dict[int, Callable[..., Any]] = {  # type: ignore[assignment]  # noqa: RUF012  # as the base class has it
         code: action
         for code, action in pickle._Unpickler.dispatch.items()
         if bytes([code]) not in _FORBIDDEN

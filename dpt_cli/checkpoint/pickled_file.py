@@ -121,9 +121,7 @@ def read_pickles(file: BinaryIO) -> Any:
     if load(nothing) != _MAGIC_NUMBER or load(nothing) != _PROTOCOL:
         raise DamageError("it is a pickle, but not one of torch.save")
     machine = load(nothing)
-    if not isinstance(machine, dict) or machine.get("little_endian") != (
-        sys.byteorder == "little"
-    ):
+    if not isinstance(machine, dict) or machine.get("little_endian") != (sys.byteorder == "little"):
         raise DamageError("its numbers have the byte order of another machine")
     begin = file.tell()
     load(note)  # only to learn how long the storages are, which follow

@@ -8,7 +8,8 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from itertools import pairwise
+from typing import BinaryIO, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -82,7 +83,7 @@ def run(file: BinaryIO, errands: list[Errand], hasher: Hasher | None = None) -> 
 
 
 def _follow_each_other(errands: list[Errand]) -> bool:
-    pairs = zip(errands, errands[1:], strict=False)
+    pairs = pairwise(errands)
     is_plain = all(errand.source.storage.packed is None for errand in errands)
     return is_plain and all(one.end <= other.begin for one, other in pairs)
 
@@ -136,7 +137,7 @@ def _unpacked(file: BinaryIO, member: zipfile.ZipInfo) -> Tensor:
     """Return a compressed member's bytes; zipfile compares them with their checksum."""
     raw = torch.empty(member.file_size, dtype=torch.uint8)
     target, position = _as_bytes(raw), 0
-    with zipfile.ZipFile(file) as archive, archive.open(member) as stream:
+    with zipfile.ZipFile(file) as archive, cast(io.BufferedIOBase, archive.open(member)) as stream:
         while count := stream.readinto(target[position : position + _PIECE_BYTES]):
             position += count
         if position != len(target) or stream.read(1):
@@ -154,7 +155,7 @@ def _convert(errand: Errand, raw: Tensor) -> None:
 
 def _as_bytes(tensor: Tensor) -> memoryview:
     flat = tensor.detach().reshape(-1).view(torch.uint8)
-    return memoryview(flat.numpy())
+    return memoryview(flat.numpy())  # type: ignore[arg-type]  # numpy 2.0 lacks the protocol
 
 
 def empty_like(expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
