@@ -1,5 +1,6 @@
 """What a weights file of any kind holds: the file's kind, and a table of its tensors by name."""
 
+import pickle
 import re
 import struct
 import zipfile
@@ -20,7 +21,7 @@ _PICKLE_MAGIC = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 DAMAGE = (
     *(DamageError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, OSError),
     *(ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError),
-    *(MemoryError, NotImplementedError),
+    *(MemoryError, pickle.PickleError),
 )
 _MAX_REASON_CHARACTERS = 200
 

@@ -189,7 +189,7 @@ def _progress(part: Path, size: int | None, begin: int) -> Iterator[Advance]:
             unit_scale=True,
             desc=part.name[:40],
             name="huggingface_hub.http_get",
-        disable=None,  # unless stderr is a terminal
+            disable=None,  # unless stderr is a terminal
         ) as bar
     ):
         yield bar.update

@@ -136,11 +136,6 @@ def no_hash(source: Source) -> str:
     )
 
 
-def is_weak(source: Source) -> bool:
-    """Return whether someone who forges the file, or the server's answer, could match the check."""
-    return not source.sha256
-
-
 def may_be_replaced(source: Source, path: Path, sha256: str) -> bool:
     """Return whether a file of that hash, which is not what its source promises, is a wreck.
 
