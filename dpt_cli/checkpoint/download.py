@@ -5,6 +5,7 @@ except by its length.
 """
 
 import ipaddress
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,20 +55,20 @@ def require_https(url: str, beginning: str = "") -> None:
 
 
 def _is_local(host: str) -> bool:
+    host = host.rstrip(".")
     if host == "localhost" or host.endswith((".localhost", ".local")):
         return True
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
+        address: ipaddress.IPv4Address | ipaddress.IPv6Address
+        # 127.1, 0x7f.1 and 2130706433 are 127.0.0.1 to whoever connects.
+        address = ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
     mapped = getattr(address, "ipv4_mapped", None) or address
     return mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified
-
-
-def is_local_or_plain(url: str) -> bool:
-    """Return whether an address is not https, or is this machine's."""
-    parts = urlsplit(url)
-    return parts.scheme != "https" or _is_local(parts.hostname or "")
 
 
 def download(url: str, part: Path, size: int | None, headers: dict[str, str] | None = None) -> None:
