@@ -110,16 +110,17 @@ def load_registry(path: Path | None = None) -> Registry:
             raise RegistryError(f"{path}: {task} must be tables like [{task}.NAME]")
         for name, table in tables.items():
             try:
-                row = _row(task, name, table)
-                if not is_named and any(it.url.startswith("http:") for it in row.sources):
-                    raise ValueError("a url that is not https")
-                rows.append(row)
+                rows.append(_row(task, name, table))
             except RegistryError as error:
                 raise RegistryError(f"{path}: [{task}.{name}]: {error}") from error
             except (KeyError, TypeError, ValueError) as error:
                 raise RegistryError(
                     f"{path}: [{task}.{name}] is not a valid row: {error!r}"
                 ) from error
+    urls = [source.url for row in rows for source in row.sources if source.url]
+    plain = [] if is_named else [url for url in urls if not url.startswith("https://")]
+    if plain:
+        raise RegistryError(f"{path}: {plain[0]} is not https; name the registry with --registry")
     unknown = sorted(set(document) - set(TASKS))
     if unknown:
         raise RegistryError(f"{path}: unknown task {unknown[0]!r}; there are {', '.join(TASKS)}")

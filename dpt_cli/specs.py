@@ -125,7 +125,7 @@ class Source:
             len(prefix) >= _MIN_PREFIX_DIGITS and _HEX.fullmatch(prefix)
         ):
             raise RegistryError(
-                f"the sha256_prefix of {self.file!r} is not at least {_MIN_PREFIX_DIGITS} hex digits"
+                f"the sha256_prefix of {self.file!r} is not {_MIN_PREFIX_DIGITS} hex digits or more"
             )
         if self.size is not None and not (type(self.size) is int and self.size > 0):
             raise RegistryError(f"the size of {self.file!r} is not a number of bytes")

@@ -16,7 +16,7 @@ from dpt_cli.errors import FetchError
 from dpt_cli.specs import Source
 
 _PACKAGE = Path(__file__).parents[1]
-_CONVERSION = 1  # to be raised whenever the network's arithmetic or its export changes
+_CONVERSION = 2  # to be raised whenever the network's arithmetic or its export changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWN_FILE = "nothing (a file of your own)"
@@ -81,6 +81,11 @@ def converted_path(sha256: str, architecture: object, precision: str = "fp32") -
     """
     shape = hashlib.sha256(repr(architecture).encode()).hexdigest()
     return own_folder() / "converted" / f"{sha256[:16]}-{shape[:8]}-{precision}-{_CONVERSION}"
+
+
+def conversion_is_current(name: str) -> bool:
+    """Return whether a folder's name is one `converted_path` would give."""
+    return name.endswith(f"-{_CONVERSION}")
 
 
 def check(

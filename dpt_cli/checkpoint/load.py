@@ -14,8 +14,8 @@ from torch import Tensor
 
 from dpt_cli.checkpoint.contents import DAMAGE, damaged, read_contents
 from dpt_cli.checkpoint.convert import Sources, sources_of
-from dpt_cli.checkpoint.stamp import moments_of, verified_sha256
 from dpt_cli.checkpoint.read import Errand, Hasher, empty_like, run
+from dpt_cli.checkpoint.stamp import moments_of, verified_sha256
 from dpt_cli.checkpoint.stored import Contents, OddTensor, StoredTensor
 from dpt_cli.errors import CheckpointError
 from dpt_cli.model.config import PRESETS, DPTConfig

@@ -7,7 +7,7 @@ other name, and any instruction that could call or change something else, is ref
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import torch
 
@@ -122,7 +122,7 @@ class TensorUnpickler(pickle._Unpickler):
 
     stack: list[Any]  # of the base class
     pop_mark: Callable[[], list[Any]]
-    dispatch: dict[int, Callable[..., Any]] = {  # type: ignore[assignment]  # noqa: RUF012  # as the base class has it
+    dispatch: ClassVar[dict[int, Callable[..., Any]]] = {
         code: action
         for code, action in pickle._Unpickler.dispatch.items()
         if bytes([code]) not in _FORBIDDEN

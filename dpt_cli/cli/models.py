@@ -1,4 +1,4 @@
-"""`dpt models`: list, pull, verify, path."""
+"""`dpt models`: list, pull, verify, path, clean."""
 
 import json
 import sys
@@ -188,3 +188,33 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
             click.echo(f"{row.id} would lie in {expected_path(source)}  (from {source})", err=True)
     if missing:
         raise FetchError(f"not on this disk: {', '.join(missing)}; see 'dpt models pull'")
+
+
+@models.command(cls=SettingsCommand, has_table=False)
+@click.option("--yes", is_flag=True, help="Remove what is listed.")
+@registry_option
+@debug_option
+def clean(yes: bool, registry: Path | None) -> None:
+    """List what killed downloads and conversions left, with sizes; with --yes, remove it.
+
+    Weights are never removed, nor what another process works on.
+
+    Example: dpt models clean --yes
+    """
+    from dpt_cli.checkpoint.leftovers import find_leftovers, remove
+
+    rows = _select((), None, registry)
+    leftovers = find_leftovers(source for row in rows for source in row.sources)
+    num_bytes = num_gone = 0
+    for leftover in leftovers:
+        if yes and not remove(leftover):
+            click.echo(f"left, as it is in use or may not be removed: {leftover.path}", err=True)
+            continue
+        num_gone += 1
+        num_bytes += leftover.num_bytes
+        click.echo(f"{leftover.num_bytes / 1e6:10,.1f} MB  {leftover.path}  ({leftover.what})")
+    if not leftovers:
+        click.echo("nothing to remove")
+        return
+    done = "removed" if yes else "can be removed; 'dpt models clean --yes' removes them"
+    click.echo(f"{num_gone} of {len(leftovers)}, {num_bytes / 1e6:,.1f} MB, {done}", err=True)
