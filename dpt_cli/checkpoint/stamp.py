@@ -51,6 +51,23 @@ def verified_sha256(path: Path, status: os.stat_result) -> str | None:
     return Stamp(path.resolve(), status, time.time_ns()).recall()
 
 
+def is_known_finite(sha256: str) -> bool:
+    """Return whether every number of the content with that hash was found finite before."""
+    return bool(sha256) and _finite_mark(sha256).is_file()
+
+
+def note_finite(sha256: str) -> None:
+    """Remember that every number of the content with that hash is finite."""
+    with contextlib.suppress(OSError):
+        if sha256:
+            verified_folder().mkdir(parents=True, exist_ok=True)
+            _finite_mark(sha256).touch()
+
+
+def _finite_mark(sha256: str) -> Path:
+    return verified_folder() / f"{sha256}.finite"
+
+
 @dataclass(frozen=True)
 class Stamp:
     """A file as it was before its content was read.

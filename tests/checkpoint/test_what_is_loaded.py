@@ -184,16 +184,17 @@ def test_a_training_job_that_goes_on_writing_changes_no_map(dpt: FrontDoor) -> N
                 with weights.open("r+b") as stream:
                     stream.write(content)
 
-    plain = load_module._require_finite
+    plain = load_network
 
-    def then_begin(*arguments: Any) -> None:
+    def then_begin(*arguments: Any, **options: Any) -> torch.nn.Module:
+        network = plain(*arguments, **options)
         begun.set()
-        plain(*arguments)
+        return network
 
     trainer = threading.Thread(target=train)
     trainer.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load_module, "_require_finite", then_begin)
+        patch.setattr(load_module, "load_network", then_begin)
         try:
             dpt("depth", ".", "-o", "../all", "--weights", weights)
         finally:
@@ -203,6 +204,26 @@ def test_a_training_job_that_goes_on_writing_changes_no_map(dpt: FrontDoor) -> N
     first = pixels(Path("../first/00_depth.png"))
     for index in range(12):
         assert (pixels(Path(f"../all/{index:02}_depth.png")) == first).all()
+
+
+def test_numbers_are_looked_through_once_per_content(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    plain = load_module._require_finite
+
+    def counting(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+        looked.append(path)
+        plain(path, tensors)
+
+    monkeypatch.setattr(load_module, "_require_finite", counting)
+    path = old(tmp_path / "a.pt", files("depth")["authors.pt"])
+    for _ in range(2):
+        load_network(path, CONFIG, sha256=sha256_of(path))
+    assert len(looked) == 1
+    old(path, other("authors.pt"))
+    load_network(path, CONFIG, sha256=sha256_of(path))
+    assert len(looked) == 2
 
 
 def test_a_finite_check_names_the_tensor_for_every_engine(dpt: FrontDoor, openvino: None) -> None:
