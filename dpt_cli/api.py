@@ -106,7 +106,7 @@ def load_engine(
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.engine.torch_engine import TorchEngine
 
-    network = load_network(weights.path, spec.architecture)
+    network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
     return TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
 
 

@@ -184,7 +184,7 @@ def _model(
     if weights is None:
         network = build_dpt(spec.architecture).eval().requires_grad_(False)
     else:
-        network = load_network(weights.path, spec.architecture)
+        network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
     label = weights.label if weights else RANDOM
     memory.loaded(keep_freed=False)  # it would be taken for used
 
