@@ -315,9 +315,10 @@ def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
     """Convert with what a trained network keeps in fp32, whatever the formula's would need."""
     from dpt_cli.api import find_weights, load_engine
     from dpt_cli.checkpoint.integrity import converted_path
-    from dpt_cli.conversion import KEPT_IN_FP32
-    from dpt_cli.engine.openvino_engine import REMARK_FILE
+    from dpt_cli.conversion import KEPT_IN_FP32, made_of
+    from dpt_cli.engine.openvino_files import Conversion
     from dpt_cli.engine.openvino_int8 import quantize
+    from dpt_cli.engine.openvino_keep import seal
     from dpt_cli.registry import load_registry
 
     spec = load_registry().find("depth", model)
@@ -325,9 +326,10 @@ def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
     load_engine(spec, found, "cpu", "fp32", "openvino")
     folder = converted_path(found.sha256, spec.architecture, "int8")
     if not folder.exists():
-        source = converted_path(found.sha256, spec.architecture)
+        place = converted_path(found.sha256, spec.architecture)
+        source = Conversion.open(place, made_of(spec, found.sha256, "fp32"))
         quantize(source, [image], KEPT_IN_FP32[0], folder)
-        (folder / REMARK_FILE).write_text(json.dumps({"remark": "for its speed alone"}))
+        seal(folder, made_of(spec, found.sha256, "int8"), remark="for its speed alone")
 
 
 @main.command(hidden=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from dpt_cli.checkpoint.fetch import Notify, fetch
 from dpt_cli.checkpoint.integrity import sha256_of
 from dpt_cli.engine.choice import no_graphs, resolve_engine
-from dpt_cli.errors import DeviceError, FetchError
+from dpt_cli.errors import ConversionError, DeviceError, FetchError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.predict import Predictor
@@ -94,11 +94,19 @@ def load_engine(
         from dpt_cli.conversion import load_openvino
 
         asked = "fp32" if precision == "auto" else precision
-        return load_openvino(spec, weights.path, weights.sha256, asked, notify)
+        has_choice = engine == "auto" and asked == "fp32"
+        try:
+            return load_openvino(
+                spec, weights.path, weights.sha256, asked, notify, must_keep=has_choice
+            )
+        except ConversionError as error:
+            if not has_choice:
+                raise
+            notify(f"Using torch: {error}")
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.engine.torch_engine import TorchEngine
 
-    network = load_network(weights.path, spec.architecture)
+    network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
     return TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
 
 

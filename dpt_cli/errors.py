@@ -36,6 +36,10 @@ class DeviceError(DptError):
     """A device this machine does not have, or one too small for the weights."""
 
 
+class ConversionError(DeviceError):
+    """A network that cannot be converted for OpenVINO, kept, or run there; torch may do."""
+
+
 class OutOfMemoryError(DptError):
     """Too little memory for one photograph, or for a batch of them."""
 

@@ -4,6 +4,9 @@ Reads one TOML file with the standard library. Never loads weights.
 """
 
 import difflib
+import errno
+import os
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from dpt_cli.model.config import PRESETS, DPTConfig, config_from_table
 from dpt_cli.specs import TASKS, CheckpointSpec, InputSpec, OutputSpec, Source, Task
 
 _PACKAGE = Path(__file__).parent
+_MAX_TOML_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,31 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file, with or without the byte order mark that Windows editors add.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no file of a size that people write.
         ValueError: It is not UTF-8, or not TOML.
     """
-    return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    if status.st_size > _MAX_TOML_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {_MAX_TOML_BYTES} bytes", path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def load_registry(path: Path | None = None) -> Registry:
     """Parse a registry file, the packaged one by default.
 
+    A file that the user names may have plain or local addresses, as a server on this machine has.
+
     Raises:
         RegistryError: The file is missing, is not TOML, or a row lacks or mistypes a field.
     """
+    is_named = path is not None
     path = path or default_registry_path()
     try:
         document = read_toml(path)
@@ -94,10 +111,16 @@ def load_registry(path: Path | None = None) -> Registry:
         for name, table in tables.items():
             try:
                 rows.append(_row(task, name, table))
+            except RegistryError as error:
+                raise RegistryError(f"{path}: [{task}.{name}]: {error}") from error
             except (KeyError, TypeError, ValueError) as error:
                 raise RegistryError(
                     f"{path}: [{task}.{name}] is not a valid row: {error!r}"
                 ) from error
+    urls = [source.url for row in rows for source in row.sources if source.url]
+    plain = [] if is_named else [url for url in urls if not url.startswith("https://")]
+    if plain:
+        raise RegistryError(f"{path}: {plain[0]} is not https; name the registry with --registry")
     unknown = sorted(set(document) - set(TASKS))
     if unknown:
         raise RegistryError(f"{path}: unknown task {unknown[0]!r}; there are {', '.join(TASKS)}")

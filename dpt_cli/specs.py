@@ -3,8 +3,10 @@
 Plain frozen data, filled by `registry` from `weights.toml`. Nothing here reads a file.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from dpt_cli.errors import RegistryError
 from dpt_cli.model.config import DPTConfig
@@ -15,6 +17,12 @@ Layout = Literal["authors", "transformers", "dpt"]
 Interpolation = Literal["cubic", "area"]
 
 TASKS: tuple[Task, ...] = ("depth", "segment")
+
+_MIN_PREFIX_DIGITS = 8
+_HEX = re.compile(r"[0-9a-fA-F]+")
+# A part of a path that is a plain name on every system: no separator, no drive, nothing hidden.
+_PLAIN_NAME = re.compile(r"[\w][\w.+@() -]{0,200}(?<![. ])")
+_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class Source:
         revision: Pinned commit or reference (hub only).
         url: Full address (release only).
         sha256: Expected hash of the file, 64 hex digits, or None where none is published.
-        sha256_prefix: First hex digits of it, where only those are published.
+        sha256_prefix: First hex digits of it, 8 or more, where only those are published.
         size: Expected size [bytes], or None.
     """
 
@@ -90,15 +98,64 @@ class Source:
 
     def __post_init__(self) -> None:
         needs = {"hub": ("repo", "revision"), "release": ("url",), "bundled": ("sha256",)}
+        for name, known in (
+            ("kind", get_args(SourceKind)),
+            ("layout", get_args(Layout)),
+            ("repo_type", ("model", "space", "dataset")),
+        ):
+            if getattr(self, name) not in known:
+                raise RegistryError(
+                    f"a source's {name} is {getattr(self, name)!r}: not one of {known}"
+                )
         missing = [name for name in needs[self.kind] if not getattr(self, name)]
         if missing:
             raise RegistryError(f"a {self.kind} source of {self.file!r} lacks {missing}")
+        most = 1 if self.kind == "release" else 20
+        _require_plain_path("file", self.file, most)
+        if self.kind == "hub":
+            _require_plain_path("repo", self.repo, 2)
+            _require_plain_path("revision", self.revision, 20)
+        self._require_sound_hashes()
+
+    def _require_sound_hashes(self) -> None:
+        if self.sha256 is not None and not (len(self.sha256) == 64 and _HEX.fullmatch(self.sha256)):
+            raise RegistryError(f"the sha256 of {self.file!r} is not 64 hex digits")
+        prefix = self.sha256_prefix
+        if prefix is not None and not (
+            len(prefix) >= _MIN_PREFIX_DIGITS and _HEX.fullmatch(prefix)
+        ):
+            raise RegistryError(
+                f"the sha256_prefix of {self.file!r} is not {_MIN_PREFIX_DIGITS} hex digits or more"
+            )
+        if self.size is not None and not (type(self.size) is int and self.size > 0):
+            raise RegistryError(f"the size of {self.file!r} is not a number of bytes")
+        if self.url and urlsplit(self.url).scheme not in ("https", "http"):
+            raise RegistryError(f"the url of {self.file!r} is not https: {self.url!r}")
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether its check can be met by a forged file: it is not a whole SHA-256 of ours.
+
+        Eight digits take a minute to match; the Hub's own hash is whatever its server says.
+        """
+        return self.sha256 is None
 
     def __str__(self) -> str:
         if self.kind == "hub":
             space = "" if self.repo_type == "model" else f"{self.repo_type}s/"
             return f"{space}{self.repo}@{self.revision[:12]}/{self.file}"
         return self.url if self.kind == "release" else f"bundled {self.file}"
+
+
+def _require_plain_path(name: str, path: str, most: int) -> None:
+    """Refuse what could leave the folder it is meant for, on any system."""
+    parts = path.split("/") if isinstance(path, str) else []
+    is_plain = 1 <= len(parts) <= most and all(
+        _PLAIN_NAME.fullmatch(part) and ".." not in part and not _WINDOWS_DEVICES.fullmatch(part)
+        for part in parts
+    )
+    if not is_plain:
+        raise RegistryError(f"a source's {name} is {path!r}, which is no plain name")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class Faults(TypedDict, total=False):
         error_code: The Hub's X-Error-Code along with it.
         no_ranges: Send the whole file whatever Range was asked.
         redirect: Send the client to another host for the content, as the Hub does.
+        location: Send the client to this address.
+        busy: Answer so many requests with 503 before the first that is served.
+        retry_after: Send this Retry-After with every failure.
+        commit: The commit announced, whatever the revision.
+        endless: Send bytes for ever, without saying how many.
     """
 
     corrupt: bool
@@ -58,6 +64,11 @@ class Faults(TypedDict, total=False):
     error_code: str
     no_ranges: bool
     redirect: bool
+    location: str
+    busy: int
+    retry_after: str
+    commit: str
+    endless: bool
 
 
 @dataclass(frozen=True)
@@ -188,6 +199,7 @@ class _Server(ThreadingHTTPServer):
         self.files = files
         self.log = log
         self.dropped: set[str] = set()
+        self.num_asked: Counter[str] = Counter()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a client that hangs up is part of the tests."""
@@ -217,7 +229,17 @@ class _Handler(BaseHTTPRequestHandler):
         if served is None:
             self._fail(404, self._missing(path))
         elif "status" in served.faults:
-            self._fail(served.faults["status"], served.faults.get("error_code", ""))
+            self._fail(served.faults["status"], served.faults.get("error_code", ""), served)
+        elif self.server.num_asked[path] < served.faults.get("busy", 0):
+            self.server.num_asked[path] += 1
+            self._fail(503, "", served)
+        elif "location" in served.faults and with_body:
+            self.send_response(302)
+            self.send_header("Location", served.faults["location"])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif served.faults.get("endless") and with_body:
+            self._send_for_ever()
         elif served.faults.get("redirect") and not elsewhere:
             self.send_response(302)
             # `localhost` is another host than 127.0.0.1 to the client, as the Hub's CDN is.
@@ -240,8 +262,17 @@ class _Handler(BaseHTTPRequestHandler):
         revision_is_known = any(known.startswith(folder) for known in self.server.files)
         return "EntryNotFound" if revision_is_known else "RevisionNotFound"
 
-    def _fail(self, status: int, error_code: str) -> None:
+    def _send_for_ever(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        while True:
+            self.wfile.write(bytes(CHUNK_BYTES))
+
+    def _fail(self, status: int, error_code: str, served: Served | None = None) -> None:
         self.send_response(status)
+        if served and "retry_after" in served.faults:
+            self.send_header("Retry-After", served.faults["retry_after"])
         if error_code:
             self.send_header("X-Error-Code", error_code)
         self.send_header("Content-Length", "0")
@@ -249,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hub_headers(self, served: Served) -> None:
         if served.commit:
-            self.send_header("X-Repo-Commit", served.commit)
+            self.send_header("X-Repo-Commit", served.faults.get("commit", served.commit))
             self.send_header("X-Linked-Etag", f'"{served.etag}"')
             self.send_header("X-Linked-Size", str(served.size))
         self.send_header("ETag", f'"{served.etag}"')

@@ -1,10 +1,10 @@
-"""Published parameter names to ours: pure functions from dict to dict.
+"""Published parameter names to ours, by pure functions.
 
 A name no rule knows is passed on unchanged, so that the strict load that follows reports it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from torch import Tensor
 from dpt_cli.errors import CheckpointError
 from dpt_cli.specs import Layout
 
-StateDict = Mapping[str, Tensor]
+Sources = dict[str, tuple[str, ...]]
+"""For each name, the names in the file whose tensors make it, joined along the first axis."""
 Rule = tuple[re.Pattern[str], str]
 
 _TRANSFORMER = "encoder.transformer"
@@ -108,8 +109,8 @@ _QKV = re.compile(
 )
 
 
-def detect_layout(state_dict: StateDict) -> Layout:
-    """Tell from the names whose layout a checkpoint has.
+def detect_layout(names: Collection[str]) -> Layout:
+    """Return whose layout a checkpoint has, judged by its names.
 
     Raises:
         CheckpointError: No layout has such names.
@@ -120,32 +121,46 @@ def detect_layout(state_dict: StateDict) -> Layout:
         "encoder.": "dpt",
     }
     for prefix, layout in prefixes.items():
-        if any(name.startswith(prefix) for name in state_dict):
+        if any(name.startswith(prefix) for name in names):
             return layout
-    first = ", ".join(list(state_dict)[:3]) or "nothing"
+    first = ", ".join(list(names)[:3]) or "nothing"
     raise CheckpointError(
         f"not a DPT checkpoint: it holds {first}; expected names that start with "
         "'pretrained.' (the authors' files), 'dpt.' (transformers) or 'encoder.' (dpt)"
     )
 
 
-def convert_state_dict(state_dict: StateDict) -> dict[str, Tensor]:
+def sources_of(names: Collection[str]) -> Sources:
+    """Return which of a checkpoint's tensors make each of ours, without what is never read.
+
+    Raises:
+        CheckpointError: No layout has such names, a query, key or value is alone, or two of the
+            names mean the same parameter.
+    """
+    layout = detect_layout(names)
+    sources: Sources = {name: (name,) for name in names}
+    if layout == "transformers":
+        sources = _transformers_to_authors(sources)
+    return sources if layout == "dpt" else _authors_to_ours(sources)
+
+
+def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a checkpoint of any known layout under our names, without what is never read.
 
     Raises:
-        CheckpointError: No layout has such names, or a query, key or value is alone.
+        CheckpointError: See `sources_of`.
     """
-    layout = detect_layout(state_dict)
-    if layout == "dpt":
-        return dict(state_dict)
-    if layout == "transformers":
-        state_dict = transformers_to_authors(state_dict)
-    return authors_to_ours(state_dict)
+    return {
+        name: state_dict[parts[0]]
+        if len(parts) == 1
+        else torch.cat([state_dict[it] for it in parts])
+        for name, parts in sources_of(state_dict).items()
+    }
 
 
-def authors_to_ours(state_dict: StateDict) -> dict[str, Tensor]:
+def _authors_to_ours(sources: Sources) -> Sources:
     """Rename the authors' parameters (isl-org/DPT release files) to ours, dropping the unread."""
-    is_segmentation = "scratch.output_conv.1.weight" in state_dict
+    is_segmentation = "scratch.output_conv.1.weight" in sources
     head = _SEGMENTATION_HEAD if is_segmentation else _DEPTH_HEAD
 
     def rename(name: str) -> str:
@@ -156,39 +171,40 @@ def authors_to_ours(state_dict: StateDict) -> dict[str, Tensor]:
         renamed = _apply(_AUTHORS_TO_OURS, name)
         return re.sub(r"<(\d)>", lambda match: str(int(match[1]) - 1), renamed)
 
-    return {
-        rename(name): tensor
-        for name, tensor in state_dict.items()
-        if not _AUTHORS_DROPPED.match(name)
-    }
+    return _renamed(
+        (rename(name), parts) for name, parts in sources.items() if not _AUTHORS_DROPPED.match(name)
+    )
 
 
-def transformers_to_authors(state_dict: StateDict) -> dict[str, Tensor]:
-    """Rename a transformers checkpoint's parameters to the authors', joining query, key, value.
-
-    Raises:
-        CheckpointError: A layer lacks one of query, key and value.
-    """
+def _transformers_to_authors(sources: Sources) -> Sources:
+    """Rename a transformers checkpoint's parameters to the authors', joining query, key, value."""
     shift: dict[str, Callable[[str], str]] = {
         "+": lambda index: str(int(index) + 1),
         "-": lambda index: str(4 - int(index)),  # its fusion layers run coarse to fine
     }
-    renamed: dict[str, Tensor] = {}
-    qkv: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in state_dict.items():
+    renamed: list[tuple[str, tuple[str, ...]]] = []
+    qkv: dict[str, dict[str, str]] = {}
+    for name, parts in sources.items():
         if match := _QKV.fullmatch(name):
             block, role, kind = match.groups()
-            qkv.setdefault(f"pretrained.model.blocks.{block}.attn.qkv.{kind}", {})[role] = tensor
+            qkv.setdefault(f"pretrained.model.blocks.{block}.attn.qkv.{kind}", {})[role] = name
         else:
             authors = _apply(_TRANSFORMERS_TO_AUTHORS, name)
-            authors = re.sub(r"<([+-])(\d)>", lambda m: shift[m[1]](m[2]), authors)
-            renamed[authors] = tensor
-    for name, parts in qkv.items():
-        if len(parts) != 3:
-            raise CheckpointError(
-                f"{name} lacks {', '.join(sorted({'query', 'key', 'value'} - set(parts)))}"
-            )
-        renamed[name] = torch.cat([parts["query"], parts["key"], parts["value"]])
+            renamed.append((re.sub(r"<([+-])(\d)>", lambda m: shift[m[1]](m[2]), authors), parts))
+    roles = ("query", "key", "value")
+    for name, found in qkv.items():
+        if len(found) != len(roles):
+            raise CheckpointError(f"{name} lacks {', '.join(sorted(set(roles) - set(found)))}")
+        renamed.append((name, tuple(found[role] for role in roles)))
+    return _renamed(renamed)
+
+
+def _renamed(pairs: Iterable[tuple[str, tuple[str, ...]]]) -> Sources:
+    renamed: Sources = {}
+    for name, parts in pairs:
+        if name in renamed:
+            raise CheckpointError(f"{renamed[name][0]} and {parts[0]} are the same parameter")
+        renamed[name] = parts
     return renamed
 
 

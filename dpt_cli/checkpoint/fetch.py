@@ -1,26 +1,32 @@
 """Bring weights here: the cache, the Hub, the authors' releases, each source in turn.
 
-The only room that touches the network. Never looks into a checkpoint and never prints.
-Locating a file stays quick: what huggingface_hub needs for a download is imported then.
+Never looks into a checkpoint and never prints. Locating a file stays quick: what huggingface_hub
+needs for a download is imported then.
 """
 
 import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from huggingface_hub import constants
 
-from dpt_cli.checkpoint.integrity import WeightsFile, check, expected_path
+from dpt_cli.checkpoint.download import require_https
+from dpt_cli.checkpoint.hub_cache import bring_checked, bring_from_hub, in_the_way
+from dpt_cli.checkpoint.integrity import (
+    WeightsFile,
+    WrongContentError,
+    check,
+    expected_path,
+    may_be_replaced,
+    no_hash,
+)
 from dpt_cli.errors import FetchError
 from dpt_cli.specs import CheckpointSpec, Source
 
 Notify = Callable[[str], None]  # takes one line for the user
-
-_RANGE_NOT_SATISFIABLE = 416
 
 
 def locate(spec: CheckpointSpec) -> tuple[Source, Path] | None:
@@ -31,7 +37,8 @@ def locate(spec: CheckpointSpec) -> tuple[Source, Path] | None:
 def fetch(spec: CheckpointSpec, *, offline: bool = False, notify: Notify) -> WeightsFile:
     """Return a checked weights file, from this disk or else from the first source that gives it.
 
-    A file with wrong content is removed and the next source tried; `notify` hears of each.
+    A file with wrong content is never used and the next source tried; `notify` hears of each. It
+    is replaced only where it is a wreck of the right one, and once the right one is here.
 
     Raises:
         FetchError: No source gave the right file; the message holds each one's reason.
@@ -64,7 +71,11 @@ def verify(spec: CheckpointSpec) -> WeightsFile:
     found = locate(spec)
     if found is None:
         raise FetchError(_nothing_found(spec, [], offline=True))
-    return check(*found, again=True)
+    source, path = found
+    try:
+        return check(source, path, again=True)
+    except WrongContentError as error:
+        raise FetchError(f"{error}; {_way_out(source, path, error.sha256)}") from error
 
 
 def hush_hub(*, progress_bars: bool) -> None:
@@ -109,7 +120,19 @@ def _nothing_found(spec: CheckpointSpec, failures: list[str], offline: bool) -> 
 
 
 def _use(source: Source) -> WeightsFile:
-    return check(source, expected_path(source))
+    path = expected_path(source)
+    try:
+        return check(source, path)
+    except WrongContentError as error:
+        raise FetchError(f"{error}; {_way_out(source, path, error.sha256)}") from error
+
+
+def _way_out(source: Source, path: Path, sha256: str) -> str:
+    if source.kind == "bundled":
+        return "install dpt again"
+    if may_be_replaced(source, path, sha256):
+        return f"a download replaces {path}"
+    return in_the_way(path, sha256)
 
 
 def _bring(source: Source) -> WeightsFile:
@@ -119,71 +142,38 @@ def _bring(source: Source) -> WeightsFile:
     from huggingface_hub.errors import HfHubHTTPError
 
     # HfHubHTTPError's bases are OSError and the HTTP library's own HTTPError: httpx up to
-    # huggingface_hub 1, httpx2 since. hf_xet raises RuntimeError; a bad repo id is a ValueError.
+    # huggingface_hub 1, httpx2 since. A bad repo id is a ValueError.
     kinds = (*HfHubHTTPError.__bases__, RuntimeError, ValueError)
     try:
-        return _bring_from_hub(source) if source.kind == "hub" else _bring_release(source)
+        return bring_from_hub(source) if source.kind == "hub" else _bring_release(source)
     except cast(tuple[type[Exception], ...], kinds) as error:
         raise FetchError(_in_words(error)) from error
 
 
-def _bring_from_hub(source: Source) -> WeightsFile:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    repo, file, kind, revision = source.repo, source.file, source.repo_type, source.revision
-    # huggingface_hub 2.4: hf_hub_download asks an unreachable Hub 7 times over 23 s and more.
-    # This asks once, so the next source is not kept waiting, and tells the hash beforehand.
-    metadata = get_hf_file_metadata(hf_hub_url(repo, file, repo_type=kind, revision=revision))
-    path = hf_hub_download(repo, file, repo_type=kind, revision=revision)
-    return check(source, Path(path), announced=metadata.etag or "")
-
-
 def _bring_release(source: Source) -> WeightsFile:
-    from huggingface_hub import get_session
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # 2.4: lazy name
 
+    require_https(source.url)
+    if not source.sha256 and not source.sha256_prefix:
+        raise FetchError(no_hash(source))
     target = expected_path(source)
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # huggingface_hub 2.4: http_get asks an unreachable server 6 times; this fails at once.
-    get_session().head(source.url, timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=False)
     with WeakFileLock(target.with_name(f".{target.name}.lock")):
         if target.is_file():
-            return check(source, target)
-        resumed = part.is_file()
-        _append(source, part)
-        try:
-            weights = check(source, part, final=target)
-        except FetchError:
-            if not resumed:
-                raise
-            # What lay there was the beginning of some other file.
-            _append(source, part)
-            weights = check(source, part, final=target)
+            try:
+                return check(source, target)
+            except WrongContentError as error:
+                if not may_be_replaced(source, target, error.sha256):
+                    raise FetchError(in_the_way(target, error.sha256)) from error
+        found = bring_checked(source, source.url, part, source.size)
         part.replace(target)
-    return replace(weights, path=target)
-
-
-def _append(source: Source, part: Path) -> None:
-    """Download what `part` still lacks."""
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.file_download import http_get
-
-    with part.open("ab") as stream:
-        have = stream.tell()
-        try:
-            http_get(source.url, stream, resume_size=have, expected_size=source.size)
-        except HfHubHTTPError as error:
-            # Nothing lies past what we have: the hash will tell whether that is all.
-            if error.response.status_code != _RANGE_NOT_SATISFIABLE:
-                raise
+        return found.moved_to(target)
 
 
 def _in_words(error: BaseException) -> str:
     from huggingface_hub import errors
 
-    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
-        return _in_words(error.__cause__)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"no space left on the disk of {constants.HF_HOME}"
     if type(error) is errors.HfHubHTTPError:

@@ -1,26 +1,38 @@
-"""Whether a weights file is the one its source promises: SHA-256, size, and the memory of both.
+"""Whether a weights file is the one its source promises: its SHA-256 and its size.
 
-Never touches the network and never looks into a checkpoint.
+Never touches the network, never looks into a checkpoint and never removes one.
 """
 
-import contextlib
 import hashlib
-import json
 import os
 import re
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import constants
 
+from dpt_cli.checkpoint.stamp import Stamp, moments_of, own_folder
 from dpt_cli.errors import FetchError
 from dpt_cli.specs import Source
 
 _PACKAGE = Path(__file__).parents[1]
-_CONVERSION = 1  # to be raised whenever the network's arithmetic or its export changes
+_CONVERSION = 2  # to be raised whenever the network's arithmetic or its export changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_OWN_FILE = "nothing (a file of your own)"
+_HUBS_OWN = "the Hub's own sha256, weak"
+
+
+class WrongContentError(FetchError):
+    """A weights file that is another one than its source promises.
+
+    Attributes:
+        sha256: The hash it has.
+    """
+
+    def __init__(self, message: str, sha256: str) -> None:
+        super().__init__(message)
+        self.sha256 = sha256
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class WeightsFile:
         path: The file.
         source: Where it came from.
         sha256: Hash of its content, 64 hex digits.
-        checked: In words, what that hash was compared with.
+        checked: In words, what that hash was compared with; `weak` where a forger could match it.
     """
 
     path: Path
@@ -39,18 +51,25 @@ class WeightsFile:
     sha256: str
     checked: str
 
+    def moved_to(self, path: Path) -> "WeightsFile":
+        """Return it under its new name, and remember what was found of it."""
+        Stamp.of(path).remember(self.sha256, self.checked)
+        return replace(self, path=path)
+
 
 def expected_path(source: Source) -> Path:
     """Return where this source's file lies, or would lie, on this disk."""
     if source.kind == "bundled":
         return _PACKAGE / source.file
     if source.kind == "release":
-        return _home() / "weights" / Path(source.file).name
+        return own_folder() / "weights" / Path(source.file).name
     folder = "--".join((f"{source.repo_type}s", *source.repo.split("/")))
     repository = Path(constants.HF_HUB_CACHE).absolute() / folder
     try:
         commit = (repository / "refs" / source.revision).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
+        commit = ""
+    if not _COMMIT.fullmatch(commit):
         commit = source.revision
     return repository / "snapshots" / commit / source.file
 
@@ -61,56 +80,83 @@ def converted_path(sha256: str, architecture: object, precision: str = "fp32") -
     Its name tells weights, architecture and how they are converted, so that none is out of date.
     """
     shape = hashlib.sha256(repr(architecture).encode()).hexdigest()
-    return _home() / "converted" / f"{sha256[:16]}-{shape[:8]}-{precision}-{_CONVERSION}"
+    return own_folder() / "converted" / f"{sha256[:16]}-{shape[:8]}-{precision}-{_CONVERSION}"
 
 
-def _home() -> Path:
-    return Path(constants.HF_HOME).absolute() / "dpt"
+def conversion_is_current(name: str) -> bool:
+    """Return whether a folder's name is one `converted_path` would give."""
+    return name.endswith(f"-{_CONVERSION}")
 
 
 def check(
-    source: Source,
-    path: Path,
-    *,
-    announced: str = "",
-    final: Path | None = None,
-    again: bool = False,
+    source: Source, path: Path, *, announced: str = "", again: bool = False, note: bool = True
 ) -> WeightsFile:
-    """Compare a file's size and hash with what its source promises, and remove a wrong one.
+    """Compare a file's size and hash with what its source promises.
 
     Args:
         source: Holds the hash, its first digits, or neither.
         path: The file.
         announced: The ETag the Hub gave for it, if it was asked.
-        final: The name the file will get once it is found good, if another.
-        again: Hash it whatever is remembered of it, and leave it there if it is wrong.
+        again: Hash it whatever is remembered of it.
+        note: Remember what is found; not for a file that will get another name.
 
     Raises:
-        FetchError: The file cannot be read, or is another one.
+        WrongContentError: It is another file.
+        FetchError: It cannot be read, or there is no hash to compare its own with.
     """
-    expected, checked = _expectation(source, path, announced)
     try:
-        stamp = _Stamp.of(path, final or path)
+        stamp = Stamp.of(path)
         known = None if again else stamp.recall()
-        sha256 = known["sha256"] if known else _sha256(path)
+        expected, checked = _expectation(source, path, announced)
+        sha256 = known or _sha256(path, stamp)
     except OSError as error:
         raise FetchError(f"cannot read {path}: {error.strerror}") from error
+    if not expected:
+        raise FetchError(no_hash(source))
     if sha256.startswith(expected) and source.size in (None, stamp.size):
-        # The ETag is heard only at the download, and it may have been all there was.
-        checked = known["checked"] if known and not expected else checked
-        if not known:
+        if not known and note:
             stamp.remember(sha256, checked)
         return WeightsFile(path, source, sha256, checked)
-    stamp.forget()
+    if again:
+        stamp.distrust()
     promised, size = (
         (expected, "")
         if source.size is None
         else (f"{expected} ({source.size} bytes)", f" ({stamp.size} bytes)")
     )
-    raise FetchError(
-        f"wrong content: expected sha256 {promised}, found {sha256}{size}; "
-        + (f"the next run replaces {path}" if again else _remove(source, path))
+    message = f"wrong content: expected sha256 {promised}, found {sha256}{size}"
+    raise WrongContentError(message, sha256)
+
+
+def is_sha256(text: str) -> bool:
+    """Return whether a text is a SHA-256 in full, as we write it."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def no_hash(source: Source) -> str:
+    """Say that a source's file cannot be checked, and the way out."""
+    return (
+        f"neither the registry nor the server has a sha256 of {source.file}; add it to the "
+        "registry's row, or give the file with --weights FILE"
     )
+
+
+def may_be_replaced(source: Source, path: Path, sha256: str) -> bool:
+    """Return whether a file of that hash, which is not what its source promises, is a wreck.
+
+    A sound file that another registry's row expects, or one a user put there, is left alone. A
+    file of the Hub's cache is named by its hash; of another we remember what it was.
+    """
+    if source.kind == "bundled":
+        return False
+    place = path.resolve()
+    if _SHA256.fullmatch(place.name):
+        is_in_cache = place.is_relative_to(Path(constants.HF_HUB_CACHE).resolve())
+        return is_in_cache and place.name != sha256
+    recorded = Stamp.recorded(path)
+    if source.kind == "release":
+        return recorded is None or recorded[0] != sha256
+    return recorded is not None and recorded[0] != sha256
 
 
 def sha256_of(path: Path) -> str:
@@ -120,20 +166,26 @@ def sha256_of(path: Path) -> str:
         FetchError: The file cannot be read.
     """
     try:
-        stamp = _Stamp.of(path, path)
+        stamp = Stamp.of(path)
         known = stamp.recall()
         if known:
-            return known["sha256"]
-        sha256 = _sha256(path)
+            return known
+        sha256 = _sha256(path, stamp)
     except OSError as error:
         raise FetchError(f"cannot read the weights {path}: {error.strerror}") from error
-    stamp.remember(sha256, "nothing (a file of your own)")
+    stamp.remember(sha256, _OWN_FILE)
     return sha256
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, stamp: Stamp) -> str:
+    """Return the hash of the very file that was stamped."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        before = os.fstat(stream.fileno())
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        after = os.fstat(stream.fileno())
+    if not moments_of(before) == moments_of(after) == moments_of(stamp.status):
+        raise FetchError(f"{path} changed while it was hashed; run again once nothing writes to it")
+    return sha256
 
 
 def _expectation(source: Source, path: Path, announced: str) -> tuple[str, str]:
@@ -142,78 +194,12 @@ def _expectation(source: Source, path: Path, announced: str) -> tuple[str, str]:
         return source.sha256.lower(), "sha256"
     if source.sha256_prefix:
         prefix = source.sha256_prefix.lower()
-        return prefix, f"first {len(prefix)} digits of sha256"
+        return prefix, f"first {len(prefix)} digits of sha256, weak"
+    if source.kind != "hub":
+        return "", ""
     # The Hub's ETag of a large file is its sha256, and the cache names the blob by the ETag.
-    etag = path.readlink().name if path.is_symlink() else announced
-    if source.kind == "hub" and _SHA256.fullmatch(etag):
-        return etag, "the Hub's own sha256"
-    return "", "nothing (no sha256 is recorded for this file)"
-
-
-def _remove(source: Source, path: Path) -> str:
-    """Unlink a cached file and, where it is a link, what it stands for; say what was done.
-
-    The Hub's cache links pointer to blob, and blob to a store shared by repositories. A link
-    that a user made to a file of his own leads out of the caches: his file stays.
-    """
-    if source.kind == "bundled":
-        return "install dpt again"
-    caches = (Path(constants.HF_HUB_CACHE).resolve(), (_home() / "weights").resolve())
-    chain = [path]
-    try:
-        while chain[-1].is_symlink():
-            chain.append(chain[-1].parent / chain[-1].readlink())
-        for link in chain:
-            if any(link.parent.resolve().is_relative_to(cache) for cache in caches):
-                link.unlink(missing_ok=True)
-    except OSError as error:
-        return f"remove {path} by hand ({error.strerror})"
-    return "that file is removed"
-
-
-@dataclass(frozen=True)
-class _Stamp:
-    """What was found of a file, on disk, valid while its path, size and time stay the same."""
-
-    file: Path
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: Path, final: Path) -> "_Stamp":
-        """Return the stamp of a file as it is now, which will be called `final`."""
-        status = path.stat()
-        return cls(final.resolve(), status.st_size, status.st_mtime_ns)
-
-    @property
-    def _path(self) -> Path:
-        key = hashlib.sha256(os.fsencode(self.file)).hexdigest()[:16]
-        return _home() / "verified" / f"{self.file.name}-{key}.json"
-
-    @property
-    def _facts(self) -> dict[str, Any]:
-        return {"path": str(self.file), "size": self.size, "mtime_ns": self.mtime_ns}
-
-    def recall(self) -> dict[str, str] | None:
-        """Return the hash and how it was checked; None if anything is amiss."""
-        try:
-            known = json.loads(self._path.read_bytes())
-            whole = self._facts.items() <= known.items() and _SHA256.fullmatch(known["sha256"])
-            return {key: str(known[key]) for key in ("sha256", "checked")} if whole else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def remember(self, sha256: str, checked: str) -> None:
-        """Write the stamp, whole or not at all."""
-        # A stamp only saves time, so failing to write one is no failure.
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._path.parent) as folder:
-                draft = Path(folder, self._path.name)
-                draft.write_text(json.dumps({**self._facts, "sha256": sha256, "checked": checked}))
-                draft.replace(self._path)
-
-    def forget(self) -> None:
-        """Remove the stamp."""
-        with contextlib.suppress(OSError):
-            self._path.unlink()
+    # Without links the ETag is heard only at the download, and remembered.
+    recorded = Stamp.recorded(path)
+    noted = recorded[0] if recorded and _HUBS_OWN.startswith(recorded[1]) else ""
+    etag = path.readlink().name if path.is_symlink() else announced or noted
+    return (etag, _HUBS_OWN) if _SHA256.fullmatch(etag) else ("", "")

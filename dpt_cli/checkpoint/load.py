@@ -1,130 +1,187 @@
-"""A weights file to a network ready to run: read, convert, load strictly, eval.
+"""A weights file to a network ready to run: what it holds, whether that fits, its numbers.
 
-Never looks anything up: a path and an architecture go in, a network comes out.
+Never looks up a model: a path and an architecture go in, a network comes out.
 """
 
-import pickle
-import re
-import struct
-import warnings
+import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, Protocol
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from dpt_cli.checkpoint.convert import convert_state_dict
+from dpt_cli.checkpoint.contents import DAMAGE, damaged, read_contents
+from dpt_cli.checkpoint.convert import Sources, sources_of
+from dpt_cli.checkpoint.read import Errand, Hasher, empty_like, run
+from dpt_cli.checkpoint.stamp import is_known_finite, moments_of, note_finite, verified_sha256
+from dpt_cli.checkpoint.stored import Contents, OddTensor, StoredTensor
 from dpt_cli.errors import CheckpointError
 from dpt_cli.model.config import PRESETS, DPTConfig
 from dpt_cli.model.dpt import DPT, build_dpt
 
 _NUM_NAMES_SHOWN = 3
-_ZIP_MAGIC = b"PK\x03\x04"
-# The opcode that opens a pickle of protocol 2 to 5, as torch wrote before 1.6.
-_PICKLE_MAGIC = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-# What reading a damaged pickle may raise: its instructions are then any bytes at all.
-_DAMAGE = (
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-)
-_MAX_REASON_CHARACTERS = 200
+_MAX_UNPACKED = 2  # times the network's own size: what compressed tensors may grow to
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_INTEGERS = (torch.int64, torch.int32)
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file or a pickle of tensors, mapped from disk, not copied.
+class HasShape(Protocol):
+    """A tensor, or what is known of one."""
 
-    Raises:
-        CheckpointError: The file is missing, damaged, or holds more than tensors.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
-    # A safetensors file starts with the length of its JSON header.
-    if head[8:9] == b"{":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{path} is a damaged safetensors file: {_first_sentence(error)}"
-            ) from error
-    if not head.startswith((_ZIP_MAGIC, *_PICKLE_MAGIC)):
-        begin = f"it begins with {head!r}" if head else "it is empty"
-        raise CheckpointError(f"{path} is not a weights file: {begin}")
-    return _read_pickle(path, is_zip=head.startswith(_ZIP_MAGIC))
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size along each axis."""
 
 
-def _read_pickle(path: Path, is_zip: bool) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings():
-            # torch 2.13 warns of the newer pickle protocols, which it reads all the same.
-            warnings.simplefilter("ignore", UserWarning)
-            content = _torch_load(path, is_zip)
-    except pickle.UnpicklingError as error:
-        # torch's own words advise to load it all the same.
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it wants to run {code[1]}" if code else "it is damaged"
-        raise CheckpointError(
-            f"{path} is refused: it is no plain file of tensors ({reason})"
-        ) from error
-    except _DAMAGE as error:
-        raise CheckpointError(
-            f"{path} is not a weights file, or damaged: {_first_sentence(error)}"
-        ) from error
-    # The authors' training checkpoints keep the network beside the optimizer.
-    if isinstance(content, dict) and "model" in content and "optimizer" in content:
-        content = content["model"]
-    is_state_dict = isinstance(content, dict) and all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    )
-    if not is_state_dict:
-        raise CheckpointError(f"{path} holds no dictionary of tensors")
-    return dict(content)
-
-
-def _torch_load(path: Path, is_zip: bool) -> Any:
-    # torch 2.13 takes a path that ends so for safetensors, whatever it holds.
-    if path.suffix == ".safetensors":
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
-    # Only the zip format, torch's default since 1.6, can be mapped.
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-
-
-def _first_sentence(error: BaseException) -> str:
-    told = str(error) or type(error).__name__
-    return re.split(r"\n|\. ", told)[0][:_MAX_REASON_CHARACTERS]
-
-
-def load_network(path: Path, config: DPTConfig) -> DPT:
+def load_network(path: Path, config: DPTConfig, *, sha256: str = "") -> DPT:
     """Load a checkpoint of any known layout into a network, float32, in eval mode.
 
+    The numbers are copied: the file may be changed or removed afterwards.
+
+    Args:
+        path: The file.
+        config: The network's architecture.
+        sha256: The hash its content was found to have; empty to load whatever it holds.
+
     Raises:
-        CheckpointError: The file cannot be read or does not fit; the message names what is
-            missing, unexpected or of another shape, and the preset that would fit.
+        CheckpointError: The file cannot be read, is not the one that was hashed, does not fit, or
+            holds a number that is not finite; the message names what is missing, unexpected or of
+            another shape, and the preset that would fit.
     """
-    state_dict = convert_state_dict(read_state_dict(path))
     network = _on_meta(config)
-    mismatch = describe_mismatch(network.state_dict(), state_dict)
-    if mismatch:
-        expected = _preset_name(config)
-        raise CheckpointError(
-            f"{path} does not fit {expected}: {mismatch}.{_fitting_preset(state_dict)}"
-        )
-    state_dict = {name: _as_float32(tensor) for name, tensor in state_dict.items()}
-    network.load_state_dict(state_dict, strict=True, assign=True)
+    try:
+        with path.open("rb") as file:
+            tensors = _tensors_of_hash(path, file, config, network, sha256)
+    except OSError as error:
+        raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
+    # Of these very numbers, known by their hash: half a second for the largest network.
+    if not is_known_finite(sha256):
+        _require_finite(path, tensors)
+        note_finite(sha256)
+    network.load_state_dict(tensors, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _tensors_of_hash(
+    path: Path, file: BinaryIO, config: DPTConfig, network: DPT, sha256: str
+) -> dict[str, Tensor]:
+    """Read the network's tensors, and be sure that they are of the content with that hash."""
+    before = os.fstat(file.fileno())
+    if not sha256 or verified_sha256(path, before) == sha256:
+        tensors = _tensors(path, file, config, network)
+        if moments_of(os.fstat(file.fileno())) == moments_of(before):
+            return tensors
+        if not sha256:
+            raise CheckpointError(f"{path} changed while it was read; run again")
+        before = os.fstat(file.fileno())
+    hasher = hashlib.sha256()
+    tensors = _tensors(path, file, config, network, hasher)
+    if moments_of(os.fstat(file.fileno())) != moments_of(before) or hasher.hexdigest() != sha256:
+        raise CheckpointError(
+            f"{path} changed while in use: its sha256 was {sha256}, and what was read has "
+            f"{hasher.hexdigest()}; run again once nothing writes to it"
+        )
+    return tensors
+
+
+def _tensors(
+    path: Path, file: BinaryIO, config: DPTConfig, network: DPT, hasher: Hasher | None = None
+) -> dict[str, Tensor]:
+    contents = read_contents(path, file)
+    sources = sources_of(contents)
+    expected = network.state_dict()
+    found = _joined(path, contents, sources)
+    mismatch = describe_mismatch(expected, found)
+    if mismatch:
+        raise CheckpointError(
+            f"{path} does not fit {_preset_name(config)}: {mismatch}.{_fitting_preset(found)}"
+        )
+    tensors = empty_like(expected)
+    errands = [
+        errand
+        for name, target in tensors.items()
+        for errand in _errands(path, contents, sources[name], target)
+    ]
+    _require_small(path, errands, expected)
+    try:
+        run(file, errands, hasher)
+    except DAMAGE as error:
+        raise damaged(path, error) from error
+    return tensors
+
+
+class _Found:
+    """A tensor as it will be once its parts are joined."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+def _joined(path: Path, contents: Contents, sources: Sources) -> dict[str, _Found]:
+    """Return the shapes the file's tensors have under our names."""
+    found = {}
+    for name, parts in sources.items():
+        tensors = [contents[part] for part in parts]
+        for part, tensor in zip(parts, tensors, strict=True):
+            if isinstance(tensor, OddTensor):
+                raise CheckpointError(f"{path}: {part} is a {tensor.kind} tensor, not a plain one")
+        shapes = [tensor.shape for tensor in tensors if isinstance(tensor, StoredTensor)]
+        if len(shapes) == 1:
+            found[name] = _Found(shapes[0])
+            continue
+        if not all(shape and shape[1:] == shapes[0][1:] for shape in shapes):
+            raise CheckpointError(
+                f"{path}: {parts[0]} and its like cannot be joined: their shapes are "
+                f"{', '.join(map(str, shapes))}"
+            )
+        found[name] = _Found((sum(shape[0] for shape in shapes), *shapes[0][1:]))
+    return found
+
+
+def _errands(
+    path: Path, contents: Contents, parts: tuple[str, ...], target: Tensor
+) -> Iterable[Errand]:
+    row = 0
+    allowed = _FLOATS if target.is_floating_point() else _INTEGERS
+    for part in parts:
+        source = contents[part]
+        assert isinstance(source, StoredTensor)  # `_joined` refused the others
+        if source.dtype not in allowed:
+            raise CheckpointError(
+                f"{path}: {part} holds {_plainly(source.dtype)} where {_plainly(target.dtype)} "
+                "is expected"
+            )
+        rows = target if len(parts) == 1 else target[row : row + source.shape[0]]
+        row += source.shape[0] if source.shape else 0
+        yield Errand(source, rows)
+
+
+def _plainly(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _require_small(path: Path, errands: list[Errand], expected: Mapping[str, Tensor]) -> None:
+    storages = {it.source.storage.name: it.source.storage for it in errands}
+    num_bytes = sum(storage.num_bytes for storage in storages.values() if storage.packed)
+    own = sum(tensor.numel() * tensor.dtype.itemsize for tensor in expected.values())
+    if num_bytes > _MAX_UNPACKED * own:
+        raise CheckpointError(
+            f"{path} is refused: its compressed tensors are said to take {num_bytes} bytes, and "
+            f"the network takes {own}"
+        )
+
+
+def _require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.numel():
+            # NaN is the smallest and the largest of any numbers it is among.
+            extremes = torch.stack(torch.aminmax(tensor))
+            if not torch.isfinite(extremes).all():
+                raise CheckpointError(
+                    f"{path} is refused: {name} holds NaN or infinity, as float32 at least"
+                )
 
 
 def _preset_name(config: DPTConfig) -> str:
@@ -132,12 +189,12 @@ def _preset_name(config: DPTConfig) -> str:
     return names[0] if names else "the architecture of this model"
 
 
-def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+def describe_mismatch(expected: Mapping[str, HasShape], found: Mapping[str, HasShape]) -> str:
     """Say in one line how two sets of parameters differ; empty where they do not."""
     shapes = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
+        if name in found and tuple(found[name].shape) != tuple(tensor.shape)
     ]
     return "; ".join(
         f"{len(names)} {what} ({_first(names)})"
@@ -156,9 +213,9 @@ def _first(names: Iterable[str]) -> str:
     return ", ".join(shown[:_NUM_NAMES_SHOWN]) + dots
 
 
-def _fitting_preset(state_dict: Mapping[str, Tensor]) -> str:
+def _fitting_preset(found: Mapping[str, HasShape]) -> str:
     for name, config in PRESETS.items():
-        if not describe_mismatch(_on_meta(config).state_dict(), state_dict):
+        if not describe_mismatch(_on_meta(config).state_dict(), found):
             return f" It fits {name}: use a --model and task of that architecture."
     return " It fits no published architecture."
 
@@ -166,7 +223,3 @@ def _fitting_preset(state_dict: Mapping[str, Tensor]) -> str:
 def _on_meta(config: DPTConfig) -> DPT:
     with torch.device("meta"):
         return build_dpt(config)
-
-
-def _as_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor

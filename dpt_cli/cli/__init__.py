@@ -3,6 +3,8 @@
 Imports click alone: whatever is heavier is imported in the body of the command that needs it.
 """
 
+import errno
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,36 +15,71 @@ import click
 from dpt_cli import __version__
 from dpt_cli.cli.bench import bench
 from dpt_cli.cli.config import config
+from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.depth import depth
+from dpt_cli.cli.interrupts import INTERRUPTED, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
-from dpt_cli.errors import DptError
-
-_INTERRUPTED = 130
+from dpt_cli.cli.streams import READER_GONE, Stream, own_streams
+from dpt_cli.errors import DptError, FetchError
 
 _EPILOG = """
 \b
 Exit codes: 0 all done; 1 an error, nothing more could be done; 2 usage;
 3 some inputs failed and the rest were done; 4 weights missing or wrong;
-130 interrupted. Written paths go to stdout, all else to stderr.
+130 interrupted; 141 all done, but what reads stdout has gone.
+Written paths go to stdout, all else to stderr.
 """
 
 
 class _Dpt(click.Group):
     """A group that turns our errors into one line and an exit code."""
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run and exit as click does, and print what it says of a wrong command line escaped."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            _show(error)
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            say("Interrupted.")
+            code = INTERRUPTED
+        sys.exit(code or 0)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except DptError as error:
             if _wants_traceback(ctx):
-                click.echo(traceback.format_exc(), err=True, nl=False)
-            click.echo(f"Error: {error}", err=True)
+                text = printable(traceback.format_exc(), keep_lines=True)
+                click.echo(text, err=True, nl=False)
+            # Errors of downloads list what was tried, one line each.
+            keep_lines = isinstance(error, FetchError)
+            click.echo(printable(f"Error: {error}", keep_lines=keep_lines), err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(_INTERRUPTED)
+            say("Interrupted.")
+            ctx.exit(INTERRUPTED)
+
+
+def _show(error: click.ClickException) -> None:
+    """Print a wrong command line's usage, hint and message."""
+    shown = io.StringIO()
+    error.show(shown)
+    message = error.format_message()
+    text = shown.getvalue().replace(message, printable(message))
+    click.echo(printable(text, keep_lines=True), err=True, nl=False)
 
 
 def _wants_traceback(ctx: click.Context) -> bool:
@@ -75,6 +112,34 @@ dpt.add_command(config)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `dpt` and exit with its status."""
+    output = own_streams()
+    interrupts = own_interrupts()
+    try:
+        code = _run(arguments, output, interrupts)
+        interrupts.end()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        interrupts.end()
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None, output: Stream, interrupts: Interrupts) -> int:
+    """Return the exit code, once everything that was printed has left the process."""
     with own_process():
-        dpt(args=arguments, prog_name="dpt")
-    sys.exit(0)
+        try:
+            dpt.main(args=arguments, prog_name="dpt")
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except Exception:
+            # A library may turn an interrupt into an error of its own.
+            if not interrupts.came:
+                raise
+            say("Interrupted.")
+            code = INTERRUPTED
+    sys.stdout.flush()
+    if output.error is None:
+        return code
+    if output.error.errno == errno.EPIPE:
+        return code or READER_GONE
+    say(f"Error: cannot write to standard output: {output.error.strerror}")
+    return code or 1

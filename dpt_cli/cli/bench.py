@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from dpt_cli.cli.bench_options import BenchOptions, bench_options
+from dpt_cli.cli.bench_options import BenchOptions, bench_options, check_files
 from dpt_cli.cli.bench_values import with_ranges_joined
+from dpt_cli.cli.console import say
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.registry import load_registry
 
@@ -30,16 +31,17 @@ def bench(**options: Any) -> None:
     which one is right.
 
     Nothing is downloaded: without weights on this disk, random ones are timed and there is no
-    drift. Ctrl-C shows what was measured so far.
+    drift. Ctrl-C shows what was measured so far. No file is replaced without --force.
 
     Example: dpt bench --resolution 384 to 512 --runs 3
     """
     chosen = BenchOptions(**options)
+    check_files(chosen)
     registry = load_registry(chosen.registry)
     specs = [registry.find(chosen.task, name) for name in chosen.models or (None,)]
     if chosen.weights is not None and len(specs) > 1:
         raise click.UsageError("--weights is a file of one model: name one with --model")
-    click.echo(f"bench of {', '.join(spec.title for spec in specs)}", err=True)
+    say(f"bench of {', '.join(spec.title for spec in specs)}")
     from dpt_cli.cli.bench_run import run_bench
 
     run_bench(chosen, specs)

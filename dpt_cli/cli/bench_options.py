@@ -1,5 +1,6 @@
 """The options of `dpt bench`."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from dpt_cli.cli.options import (
     registry_option,
 )
 from dpt_cli.cli.values import NameList
+from dpt_cli.errors import OutputError
 from dpt_cli.specs import TASKS, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +46,7 @@ class BenchOptions:
     as_json: bool
     csv: Path | None
     plot: Path | None
+    force: bool
 
 
 def _split(
@@ -57,6 +60,31 @@ def _check_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     if value is not None and value.suffix.lower() != ".png":
         raise click.BadParameter(f"{value}: a plot is a PNG: name it PLOT.png", ctx, param)
     return value
+
+
+def check_files(options: BenchOptions) -> None:
+    """Refuse to replace a file, unless --force was given.
+
+    Raises:
+        OutputError: A file of --csv or --plot exists.
+        click.UsageError: Both are the same file.
+    """
+    files = [path for path in (options.csv, options.plot) if path is not None]
+    if len({os.path.realpath(path) for path in files}) < len(files):
+        raise click.UsageError(f"--csv and --plot are both {files[0]}")
+    for path in files:
+        check_free(path, force=options.force)
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Refuse to replace a file, unless --force was given.
+
+    Raises:
+        OutputError: It exists.
+    """
+    # lexists: a link that leads nowhere is something of the user's as well.
+    if not force and os.path.lexists(path):
+        raise OutputError(f"{path} exists; see --force")
 
 
 def bench_options(function: F) -> F:
@@ -140,6 +168,12 @@ def bench_options(function: F) -> F:
             metavar="PLOT.png",
             callback=_check_plot,
             help="Draw time and memory against megapixels.",
+        ),
+        click.option(
+            "-f",
+            "--force",
+            is_flag=True,
+            help="Replace the files of --csv and --plot if they exist.",
         ),
         debug_option,
     ]

@@ -7,17 +7,13 @@ from collections.abc import Mapping, Sequence
 import click
 
 from dpt_cli.cli.bench_options import BenchOptions
+from dpt_cli.cli.console import say
 from dpt_cli.measure.advice import advise
 from dpt_cli.measure.machine import Machine
 from dpt_cli.measure.peaks import Peaks
 from dpt_cli.measure.rows import Row
 
 _SCHEMA = 1
-
-
-def say(line: str) -> None:
-    """Tell of the course, on standard error."""
-    click.echo(line, err=True)
 
 
 def report(
@@ -60,7 +56,7 @@ def report(
         from dpt_cli.files import replacing
         from dpt_cli.writers import write_csv
 
-        with replacing(options.csv) as file:
+        with replacing(options.csv, overwrite=options.force) as file:
             write_csv(file, [_flat(row) for row in rows])
         say(f"wrote {options.csv}")
     if options.plot is not None and any(row.is_measured for row in rows):
@@ -68,7 +64,7 @@ def report(
         from dpt_cli.files import replacing
         from dpt_cli.writers import write_png
 
-        with replacing(options.plot) as file:
+        with replacing(options.plot, overwrite=options.force) as file:
             write_png(file, draw(rows, machine), {"Software": "dpt"})
         say(f"wrote {options.plot}")
 

@@ -9,7 +9,8 @@ from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli import memory
 from dpt_cli.cli.bench_options import BenchOptions
-from dpt_cli.cli.bench_report import report, say
+from dpt_cli.cli.bench_report import report
+from dpt_cli.cli.console import say
 from dpt_cli.conversion import PHOTOGRAPHS
 from dpt_cli.decode import read_rgb
 from dpt_cli.engine.choice import no_graphs, resolve_engine
@@ -183,7 +184,7 @@ def _model(
     if weights is None:
         network = build_dpt(spec.architecture).eval().requires_grad_(False)
     else:
-        network = load_network(weights.path, spec.architecture)
+        network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
     label = weights.label if weights else RANDOM
     memory.loaded(keep_freed=False)  # it would be taken for used
 

@@ -7,6 +7,7 @@ import click
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+from dpt_cli.cli.console import printable, put
 from dpt_cli.cli.report import counted
 from dpt_cli.measure.machine import Machine
 from dpt_cli.measure.peaks import Peaks
@@ -29,12 +30,14 @@ def print_report(
 ) -> None:
     """Print the table, the machine, the weights and the advice to standard output."""
     # A pipe has no width: lines are not to be folded for it.
-    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
+    console = Console(
+        width=None if sys.stdout.isatty() else _PLAIN_WIDTH, markup=False, highlight=False
+    )
     if rows:
         console.print(_table(rows, console.width))
         click.echo()
     for line in [*_lines(rows, machine, peaks), advice]:
-        click.echo(line)
+        put(line)
 
 
 def _table(rows: Sequence[Row], width: int) -> Table:
@@ -49,7 +52,7 @@ def _table(rows: Sequence[Row], width: int) -> Table:
         # No digit is to be lost.
         table.add_column(name, justify=justify, overflow="fold")
     for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells)
+        table.add_row(*map(printable, cells))
     return table
 
 

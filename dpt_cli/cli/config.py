@@ -10,9 +10,11 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from dpt_cli.cli.console import put, say
 from dpt_cli.cli.options import debug_option, registry_option
 from dpt_cli.cli.settings import (
     SettingsCommand,
+    collect_refusals,
     commands_with_settings,
     given,
     keyed_options,
@@ -43,6 +45,9 @@ def config(ctx: click.Context, command: str | None, as_json: bool, registry: Pat
     user's own file, the default. Keys are the options' names. A command's table beats the keys
     above it, as DPT_DEPTH_MODEL beats DPT_MODEL.
 
+    A file in the current folder may have come from anyone: it is announced, and may not set
+    registry, weights, csv, plot or an output outside the folder.
+
     \b
     offline = true
     [depth]
@@ -62,14 +67,16 @@ def config(ctx: click.Context, command: str | None, as_json: bool, registry: Pat
         )
     flags = () if registry is None else ("--registry", str(registry))
     chosen = commands.values() if command is None else [commands[command]]
-    rows = [row for item in chosen for row in _rows(item, root, flags)]
+    refusals: dict[str, None] = {}
+    rows = [row for item in chosen for row in _rows(item, root, flags, refusals)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        # ASCII: any terminal can show it.
+        click.echo(json.dumps(rows, indent=2))
     else:
         for line in _table(rows):
-            click.echo(line)
-    for line in _remarks(root):
-        click.echo(line, err=True)
+            put(line)
+    for line in (*_remarks(root), *(f"refused: {refusal}" for refusal in refusals)):
+        say(line)
 
 
 def _configurable(root: click.Command) -> dict[str, SettingsCommand]:
@@ -77,10 +84,14 @@ def _configurable(root: click.Command) -> dict[str, SettingsCommand]:
 
 
 def _rows(
-    command: SettingsCommand, root: click.Command, flags: Sequence[str]
+    command: SettingsCommand,
+    root: click.Command,
+    flags: Sequence[str],
+    refusals: dict[str, None],
 ) -> list[dict[str, Any]]:
     # Parsed as it would be run, under a parent of its own: what it remembers stays there.
     parent = click.Context(root, info_name="dpt", **root.context_settings)
+    collect_refusals(parent, refusals)
     takes_inputs = any(isinstance(parameter, click.Argument) for parameter in command.params)
     words = [*flags, *(["INPUT"] if takes_inputs else [])]
     ctx = command.make_context(command.name, words, parent=parent)

@@ -1,4 +1,4 @@
-"""`dpt models`: list, pull, verify, path."""
+"""`dpt models`: list, pull, verify, path, clean."""
 
 import json
 import sys
@@ -51,6 +51,8 @@ def _select(
 def list_models(as_json: bool, task: str | None, registry: Path | None) -> None:
     """List the weights: task, name, size, licence, whether they are here, what they mean.
 
+    CHECK is "weak" where no whole SHA-256 of the file is published: a forger can match the rest.
+
     Example: dpt models list --json
     """
     rows = [_facts(row) for row in _select((), task, registry)]
@@ -61,7 +63,16 @@ def list_models(as_json: bool, task: str | None, registry: Path | None) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("TASK", "NAME", "PARAMETERS", "ON DISK", "LICENCE", "NUMBERS", "WEIGHTS"):
+    for column in (
+        "TASK",
+        "NAME",
+        "PARAMETERS",
+        "ON DISK",
+        "CHECK",
+        "LICENCE",
+        "NUMBERS",
+        "WEIGHTS",
+    ):
         table.add_column(column, no_wrap=column != "WEIGHTS")
     for row in rows:
         name = f"{row['name']} *" if row["default"] else str(row["name"])
@@ -69,7 +80,8 @@ def list_models(as_json: bool, task: str | None, registry: Path | None) -> None:
         on_disk = f"{size / 1e6:,.0f} MB" if isinstance(size, int) else "no"
         parameters = f"{row['parameters'] / 1e6:.0f} M"
         table.add_row(
-            row["task"], name, parameters, on_disk, row["licence"], row["meaning"], row["title"]
+            *(row["task"], name, parameters, on_disk, row["check"] or "none"),
+            *(row["licence"], row["meaning"], row["title"]),
         )
     # A pipe has no width: lines are not to be folded for it.
     Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(table)
@@ -80,6 +92,7 @@ def _facts(row: CheckpointSpec) -> dict[str, Any]:
     from dpt_cli.checkpoint.fetch import locate
 
     found = locate(row)
+    source = found[0] if found else next(iter(row.sources), None)
     return {
         "task": row.task,
         "name": row.name,
@@ -94,6 +107,7 @@ def _facts(row: CheckpointSpec) -> dict[str, Any]:
         "meaning": row.meaning,
         "reported": row.reported,
         "sources": [str(source) for source in row.sources],
+        "check": None if source is None else "weak" if source.is_weak else "sha256",
     }
 
 
@@ -174,3 +188,33 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
             click.echo(f"{row.id} would lie in {expected_path(source)}  (from {source})", err=True)
     if missing:
         raise FetchError(f"not on this disk: {', '.join(missing)}; see 'dpt models pull'")
+
+
+@models.command(cls=SettingsCommand, has_table=False)
+@click.option("--yes", is_flag=True, help="Remove what is listed.")
+@registry_option
+@debug_option
+def clean(yes: bool, registry: Path | None) -> None:
+    """List what killed downloads and conversions left, with sizes; with --yes, remove it.
+
+    Weights are never removed, nor what another process works on.
+
+    Example: dpt models clean --yes
+    """
+    from dpt_cli.checkpoint.leftovers import find_leftovers, remove
+
+    rows = _select((), None, registry)
+    leftovers = find_leftovers(source for row in rows for source in row.sources)
+    num_bytes = num_gone = 0
+    for leftover in leftovers:
+        if yes and not remove(leftover):
+            click.echo(f"left, as it is in use or may not be removed: {leftover.path}", err=True)
+            continue
+        num_gone += 1
+        num_bytes += leftover.num_bytes
+        click.echo(f"{leftover.num_bytes / 1e6:10,.1f} MB  {leftover.path}  ({leftover.what})")
+    if not leftovers:
+        click.echo("nothing to remove")
+        return
+    done = "removed" if yes else "can be removed; 'dpt models clean --yes' removes them"
+    click.echo(f"{num_gone} of {len(leftovers)}, {num_bytes / 1e6:,.1f} MB, {done}", err=True)

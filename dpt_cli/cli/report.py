@@ -1,7 +1,6 @@
 """What a run says: paths or JSON on stdout, everything else on stderr."""
 
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -10,8 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from dpt_cli.cli import console
 from dpt_cli.plan import Job
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ class Report:
     def say(self, line: str) -> None:
         """Write one line for the user."""
         if not self._quiet:
-            click.echo(line, err=True)
+            console.say(line)
 
     def begin(self) -> None:
         """Start the clock and, on a terminal, the bar: the network is ready."""
@@ -68,14 +66,14 @@ class Report:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-        console = Console(stderr=True)
-        if not console.is_interactive:  # TERM=dumb
+        terminal = Console(stderr=True)
+        if not terminal.is_interactive:  # TERM=dumb
             return
         self._progress = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=console,
+            console=terminal,
             # Paths meant for a pipe must not be drawn on the terminal instead.
             redirect_stdout=sys.stdout.isatty(),
         )
@@ -116,7 +114,7 @@ class Report:
         reason = str(outcome.error).removeprefix(f"{path}: ")
         # Paths differ from file to file: a group is told without them.
         self._reasons[reason.replace(path, "it")] += 1
-        click.echo(f"Failed: {path}: {reason}", err=True)
+        console.say(f"Failed: {path}: {reason}")
         if self._as_json:
             self._tell(outcome.job, "failed", {"error": reason})
         self._advance()
@@ -124,12 +122,12 @@ class Report:
     def _tell(self, job: Job, status: str, facts: Mapping[str, Any]) -> None:
         if not self._as_json:
             for path in job.outputs.values():
-                click.echo(_printable(path))
+                console.put_path(path)
             return
         outputs = {} if status == "failed" else {k: str(p) for k, p in job.outputs.items()}
         line = {"schema": _SCHEMA, "input": str(job.photograph), "status": status}
         # ASCII: names that are no UTF-8 survive, and any terminal can show it.
-        click.echo(json.dumps({**line, "outputs": outputs, "error": None, **facts}))
+        console.put(json.dumps({**line, "outputs": outputs, "error": None, **facts}))
 
     @property
     def _num_ended(self) -> int:
@@ -152,9 +150,7 @@ class Report:
     def interrupted(self) -> None:
         """Say how far it got."""
         ended = self.num_done + self.num_skipped
-        click.echo(
-            f"Interrupted: {ended} of {self._total} done; the same command continues.", err=True
-        )
+        console.say(f"Interrupted: {ended} of {self._total} done; the same command continues.")
 
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
         """Say how it ended: how many, where, how fast, and what the numbers are."""
@@ -168,17 +164,11 @@ class Report:
         for line in lines:
             self.say(line)
         if self.num_failed:
-            click.echo(f"{self.num_failed} of {self._total} failed:", err=True)
+            console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():
-                click.echo(f"  {counted(count, 'file')}: {reason}", err=True)
+                console.say(f"  {counted(count, 'file')}: {reason}")
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where it is not one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _printable(path: Path) -> str:
-    # A name that is no UTF-8, or that stdout's encoding lacks, must not end the run.
-    encoding = sys.stdout.encoding or "utf-8"
-    return os.fsencode(path).decode("utf-8", "replace").encode(encoding, "replace").decode(encoding)

@@ -1,7 +1,7 @@
 """Options set beforehand: flags beat `DPT_*` variables, `./dpt.toml`, the user's file, defaults.
 
 Click does the choosing. This file names the variables, hands click the files' values as its
-default map, and remembers where a value came from.
+default map, remembers where a value came from, and announces a file in the current folder.
 """
 
 import os
@@ -11,16 +11,20 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.settings_files import (
     FLAGS_ONLY,
+    Setting,
     SettingsFile,
     problems_in,
     read_settings_files,
-    values_in,
+    settings_in,
+    user_settings_path,
 )
 from dpt_cli.errors import RegistryError, SettingsError
 
 _ORIGINS = "dpt.origins"
+_REFUSED = "dpt.refused"
 
 
 class SettingsCommand(click.Command):
@@ -43,13 +47,14 @@ class SettingsCommand(click.Command):
         """Parse with the files' values for defaults; a file that cannot be is told after help.
 
         Raises:
-            SettingsError: A file does not parse, or a key or a value's type cannot be.
+            SettingsError: A file does not parse, a key or a value's type cannot be, or a file in
+                the current folder sets what it may not.
         """
         files, problems = read_settings_files()
         table = self.name if self.has_table else None
-        found = values_in(files, keyed_options(self), table)
-        ctx.default_map = {name: value for name, (value, _) in found.items()}
-        ctx.meta[_ORIGINS] = {name: label for name, (_, label) in found.items()}
+        found, refused = settings_in(files, keyed_options(self), table)
+        ctx.default_map = {name: setting.value for name, setting in found.items()}
+        ctx.meta[_ORIGINS] = {name: setting.place for name, setting in found.items()}
         try:
             rest = super().parse_args(ctx, args)
         except click.BadParameter as error:
@@ -60,7 +65,19 @@ class SettingsCommand(click.Command):
             if problems:
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise SettingsError(problems[0] + more)
+            if _REFUSED in ctx.meta:
+                ctx.meta[_REFUSED].update((_refusal(it), None) for it in refused.values())
+                return rest
+            for name, setting in refused.items():
+                # What the user sets elsewhere is used, and the file's value is not missed.
+                if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+                    raise SettingsError(_refusal(setting))
+            _announce(ctx, found)
         return rest
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, whose defaults may come from a file."""
+        return printable(super().get_help(ctx), keep_lines=True)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; a value that turns out wrong is told with the place it was set in."""
@@ -99,6 +116,11 @@ def commands_with_settings(root: click.Command) -> Iterator[SettingsCommand]:
             yield from commands_with_settings(command)
 
 
+def collect_refusals(ctx: click.Context, refusals: dict[str, None]) -> None:
+    """Have commands that are parsed below a context add what is refused instead of stopping."""
+    ctx.meta[_REFUSED] = refusals
+
+
 def given(ctx: click.Context, option: click.Option) -> Any:
     """Return what an option was given beforehand, unconverted; None where it was not."""
     source = ctx.get_parameter_source(option.name)
@@ -128,6 +150,29 @@ def _problems(root: click.Command, files: list[SettingsFile]) -> list[str]:
     for keyed in commands.values():
         shared = {**keyed, **shared}
     return problems_in(files, tables, shared)
+
+
+def _refusal(setting: Setting) -> str:
+    key = setting.key.replace("_", "-")
+    variable = f"DPT_{key.replace('-', '_').upper()}"
+    return (
+        f"{setting.place}: {setting.key} is not taken from a file in the current folder, as "
+        f"{setting.refusal}: give --{key}, set {variable}, or put it into {user_settings_path()}"
+    )
+
+
+def _announce(ctx: click.Context, found: dict[str, Setting]) -> None:
+    """Say which settings come from the current folder, which may have come from anyone."""
+
+    def is_used(name: str) -> bool:
+        return ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+
+    used = [setting for name, setting in found.items() if setting.file.is_local and is_used(name)]
+    quiet = found.get("quiet")
+    silenced_by_file = is_used("quiet") and quiet is not None and quiet.file.is_local
+    if used and (silenced_by_file or not ctx.params.get("quiet")):
+        keys = ", ".join(dict.fromkeys(setting.key for setting in used))
+        say(f"dpt: settings from {used[0].file.place()}: {keys}")
 
 
 def _was_set(ctx: click.Context, option: click.Option) -> bool:

@@ -10,11 +10,13 @@ from typing import Any
 
 import click
 
+from dpt_cli.cli.settings_trust import is_there, read_settings, refusal, unusable
 from dpt_cli.cli.values import NameList
-from dpt_cli.registry import read_toml
 
 # Of one run and no other: what may overwrite is not to hide in a folder of photographs.
 FLAGS_ONLY = ("force", "dry-run", "from")
+
+_MAX_SHOWN = 200  # characters of a wrong value
 
 _PROJECT = Path("dpt.toml")
 _PYPROJECT = Path("pyproject.toml")
@@ -29,11 +31,36 @@ class SettingsFile:
     label: str
     table: Mapping[str, Any]
     above: str = ""
+    is_local: bool = False  # in the current folder, which may have come from anyone
 
     def place(self, table: str = "") -> str:
         """Return the file, and the table where it is not the file's top."""
         header = ".".join(filter(None, (self.above, table)))
         return f"{self.label} [{header}]" if header else self.label
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a file has for an option.
+
+    Attributes:
+        value: As the command line would have it.
+        file: The file.
+        table: The command's table in it; empty for the file's top.
+        key: As the file spells it.
+        refusal: Why it is not taken from this file; empty where it is.
+    """
+
+    value: Any
+    file: SettingsFile
+    table: str
+    key: str
+    refusal: str
+
+    @property
+    def place(self) -> str:
+        """The file and the table."""
+        return self.file.place(self.table)
 
 
 def user_settings_path() -> Path:
@@ -52,13 +79,14 @@ def user_settings_path() -> Path:
 def read_settings_files() -> tuple[list[SettingsFile], list[str]]:
     """Return the settings files that exist, nearest first, and what is wrong with them."""
     files, problems = [], []
-    near = _PROJECT if _is_file(_PROJECT) else _PYPROJECT
+    near = _PROJECT if is_there(_PROJECT) else _PYPROJECT
     for path in (near, user_settings_path()):
-        if not _is_file(path):
+        if not is_there(path):
             continue
-        label = str(path) if path.is_absolute() else f".{os.sep}{path}"
+        is_local = path == near
+        label = f".{os.sep}{path}" if is_local else str(path)
         try:
-            document = read_toml(path)
+            document = read_settings(path)
         except OSError as error:
             problems.append(f"cannot read {label}: {error.strerror}")
             continue
@@ -66,39 +94,40 @@ def read_settings_files() -> tuple[list[SettingsFile], list[str]]:
             problems.append(f"{label} is not valid TOML: {error}")
             continue
         if path != _PYPROJECT:
-            files.append(SettingsFile(label, document))
+            files.append(SettingsFile(label, document, is_local=is_local))
             continue
         tools = document.get("tool")
         table = tools.get("dpt") if isinstance(tools, dict) else None
         if isinstance(table, dict):
-            files.append(SettingsFile(label, table, above="tool.dpt"))
+            files.append(SettingsFile(label, table, above="tool.dpt", is_local=True))
         elif table is not None:
             problems.append(f"{label}: tool.dpt must be a table, [tool.dpt]")
     return files, problems
 
 
-def _is_file(path: Path) -> bool:
-    # os.path.isfile: in a closed folder it says no, where Path.is_file raises.
-    return os.path.isfile(path)  # noqa: PTH113
-
-
-def values_in(
+def settings_in(
     files: Sequence[SettingsFile], options: Options, table: str | None
-) -> dict[str, tuple[Any, str]]:
-    """Return the values that files have for a command's options, with the places they are set in.
+) -> tuple[dict[str, Setting], dict[str, Setting]]:
+    """Return what files have for a command's options: what is taken, and what is refused.
 
-    By parameter name. The keys of the command's own table beat those at the file's top.
+    Both by parameter name. The keys of the command's own table beat those at the file's top.
     """
-    found: dict[str, tuple[Any, str]] = {}
+    found: dict[str, Setting] = {}
+    refused: dict[str, Setting] = {}
     for file in files:
         own = file.table.get(table) if table else None
-        layers = [(own, file.place(table or ""))] if isinstance(own, dict) else []
-        for layer, place in (*layers, (file.table, file.place())):
+        layers = [(own, table or "")] if isinstance(own, dict) else []
+        for layer, name in (*layers, (file.table, "")):
             for key, value in layer.items():
-                option = options.get(key.replace("_", "-"))
-                if option is not None and type(value) in _expected(option)[0]:
-                    found.setdefault(option.name, (_as_typed(option, value), place))
-    return found
+                option_key = key.replace("_", "-")
+                option = options.get(option_key)
+                if option is None or unusable(value) or not _fits(option, value):
+                    continue
+                typed = _as_typed(option, value)
+                why = refusal(option_key, typed) if file.is_local else ""
+                setting = Setting(typed, file, name, key, why)
+                (refused if why else found).setdefault(option.name, setting)
+    return found, refused
 
 
 def problems_in(
@@ -128,10 +157,26 @@ def _problem(key: str, value: Any, options: Options, tables: Sequence[str]) -> s
         close = difflib.get_close_matches(key.replace("_", "-"), [*options, *tables], n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return f"unknown key {key!r}.{hint} Keys are the long options of 'dpt COMMAND --help'."
-    types, expected = _expected(option)
-    if type(value) not in types:
-        return f"{key} must be {expected}, not {value!r}"
+    why = unusable(value)
+    if why:
+        return f"{key} {why}"
+    if not _fits(option, value):
+        return f"{key} must be {_expected(option)[1]}, not {_short(value)}"
     return None
+
+
+def _fits(option: click.Option, value: Any) -> bool:
+    types, _ = _expected(option)
+    words = value if isinstance(value, list) else []
+    return type(value) in types and all(isinstance(word, str) for word in words)
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of tables
+        return "that"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _expected(option: click.Option) -> tuple[tuple[type, ...], str]:

@@ -1,38 +1,15 @@
 """The network on OpenVINO: a CPU, without torch once a checkpoint was converted."""
 
-import json
-import sys
-from pathlib import Path
-from types import ModuleType
+import threading
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.engine import RawOutput
-from dpt_cli.errors import NetworkOutputError, OutOfMemoryError
-
-MODEL_FILE = "model.xml"
-REMARK_FILE = "int8.json"
-COMPILED_FOLDER = "compiled"
-
-
-def import_openvino() -> ModuleType:
-    """Import OpenVINO without its telemetry, which would send events as soon as imported."""
-    # As if that package were not installed, which OpenVINO provides for.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    module: ModuleType = openvino
-    return module
-
-
-def move_in(part: Path, folder: Path) -> None:
-    """Give a filled folder its name; where another process was first, its work stays."""
-    try:
-        part.rename(folder)
-    except OSError:
-        if not (folder / MODEL_FILE).is_file():
-            raise
+from dpt_cli.engine.openvino_compiled import compile_network
+from dpt_cli.engine.openvino_files import Conversion
+from dpt_cli.errors import ConversionError, DeviceError, NetworkOutputError, OutOfMemoryError
 
 
 class OpenVinoEngine:
@@ -48,28 +25,37 @@ class OpenVinoEngine:
     device = "cpu (OpenVINO)"
     num_at_once = 1
 
-    def __init__(self, folder: Path) -> None:
-        """Compile the model in a folder that `openvino_export` or `openvino_int8` filled.
+    def __init__(
+        self, conversion: Conversion, notify: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        """Compile a conversion, unless that was done before on such a CPU.
 
-        What the compiler finds out about this CPU is kept there for the next start.
+        Args:
+            conversion: The network's files; read once, then they may change or go.
+            notify: Takes one line for the user.
+
+        Raises:
+            DamagedError: The files are not what was written.
+            ConversionError: The files are, and OpenVINO cannot run them.
+            DeviceError: Memory is short.
+            OSError: The files cannot be read.
         """
-        remark_file = folder / REMARK_FILE
-        is_int8 = remark_file.is_file()
-        self.precision = "int8" if is_int8 else "fp32"
-        self.remark = json.loads(remark_file.read_bytes())["remark"] if is_int8 else ""
-        settings = {
-            # For what is not int8: else bf16, where a CPU has the instructions.
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "CACHE_DIR": str(folder / COMPILED_FOLDER),
-            # With OPTIMIZE_SIZE, OpenVINO 2026.4.1 reads back a hybrid that fails at 384 x 384.
-            "CACHE_MODE": "OPTIMIZE_SPEED",
-        }
-        core = import_openvino().Core()
-        self._model = core.compile_model(folder / MODEL_FILE, "CPU", settings)
+        self.precision = str(conversion.record["of"]["precision"])
+        self.remark = str(conversion.record.get("remark", ""))
+        try:
+            model, self._memory = compile_network(conversion, notify)
+            self._request = model.create_infer_request()
+        except MemoryError as error:
+            raise DeviceError(f"{self.device} has too little memory for the weights") from error
+        except RuntimeError as error:
+            last = (str(error).strip().splitlines() or ["no reason given"])[-1]
+            raise ConversionError(f"OpenVINO cannot run {conversion.folder}: {last}") from error
+        self._lock = threading.Lock()
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
         """Run a batch, image by image: as quick, and no result depends on its neighbours.
+
+        Threads take turns.
 
         Args:
             images: float32 (B, 3, h, w), normalised.
@@ -82,9 +68,12 @@ class OpenVinoEngine:
 
     def _one(self, image: npt.NDArray[np.float32]) -> RawOutput:
         try:
-            values: npt.NDArray[np.float32] = self._model(image[None])[0][0].copy()
-        except RuntimeError as error:
-            if "alloc" not in str(error):
+            # A request holds one image and its result: the next call overwrites both.
+            with self._lock:
+                outputs = self._request.infer([image[None]], share_inputs=True, share_outputs=True)
+                values: npt.NDArray[np.float32] = outputs[0][0].copy()
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and "alloc" not in str(error):
                 raise
             _, height, width = image.shape
             raise OutOfMemoryError(

@@ -1,21 +1,31 @@
 """A network on torch to OpenVINO's files, once a checkpoint."""
 
-import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from dpt_cli.engine.fold import fold_constants
-from dpt_cli.engine.openvino_engine import MODEL_FILE, import_openvino, move_in
+from dpt_cli.engine.openvino_compiled import import_openvino
+from dpt_cli.engine.openvino_files import MODEL_FILE
+from dpt_cli.errors import ConversionError
 from dpt_cli.model.config import PATCH_SIZE, DPTConfig
 from dpt_cli.model.dpt import DPT
 
 
 def export(network: DPT, config: DPTConfig, folder: Path) -> None:
-    """Convert a network for any batch and any multiple of 16, into a new folder.
+    """Convert a network for any batch and any multiple of 16, into an empty folder.
 
-    The folder appears whole or not at all; where another process was first, its work stays.
+    Args:
+        network: In eval mode; its constants are folded in place.
+        config: Its architecture.
+        folder: Where to write.
+
+    Raises:
+        OSError: The files cannot be written.
+        ConversionError: OpenVINO cannot convert the network.
     """
     openvino = import_openvino()
     grid_h, grid_w = config.vit.grid_hw
@@ -27,14 +37,23 @@ def export(network: DPT, config: DPTConfig, folder: Path) -> None:
         tracer_warning = torch.jit.TracerWarning  # type: ignore[attr-defined]  # not in the stubs
         warnings.simplefilter("ignore", tracer_warning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        model = openvino.convert_model(
-            fold_constants(network),
-            example_input=example,
-            input=[openvino.PartialShape([-1, 3, -1, -1])],
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
-        part = Path(work, "fp32")
-        part.mkdir()
-        openvino.save_model(model, part / MODEL_FILE, compress_to_fp16=False)
-        move_in(part, folder)
+        try:
+            model = openvino.convert_model(
+                fold_constants(network),
+                example_input=example,
+                input=[openvino.PartialShape([-1, 3, -1, -1])],
+            )
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise ConversionError(f"OpenVINO cannot convert the network: {last}") from error
+    try:
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
+    except RuntimeError as error:  # a full disk among them
+        raise OSError(f"OpenVINO cannot write it: {str(error).strip().splitlines()[-1]}") from error
+
+
+@torch.inference_mode()
+def torch_output(network: DPT, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what a network gives for one image, float32 (1, 3, h, w), on torch as it is."""
+    values: npt.NDArray[np.float32] = network(torch.from_numpy(images))[0].numpy()
+    return values

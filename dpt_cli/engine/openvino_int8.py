@@ -5,8 +5,6 @@ NNCF prints to standard output, which is the caller's, and takes several times t
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.engine.openvino_engine import MODEL_FILE, import_openvino
+from dpt_cli.engine.child import run_module
+from dpt_cli.engine.openvino_compiled import import_openvino
+from dpt_cli.engine.openvino_files import MODEL_FILE, WEIGHTS_FILE, Conversion
 from dpt_cli.errors import DeviceError
 
 _SAMPLES_FILE = "samples.npz"
@@ -27,31 +27,33 @@ def require_nncf() -> None:
 
 
 def quantize(
-    source: Path, samples: Sequence[npt.NDArray[np.float32]], kept: Sequence[str], folder: Path
+    source: Conversion,
+    samples: Sequence[npt.NDArray[np.float32]],
+    kept: Sequence[str],
+    folder: Path,
 ) -> None:
     """Calibrate on samples and write an int8 network into a new folder.
 
     Args:
-        source: Folder of the fp32 network.
+        source: The fp32 network.
         samples: Network inputs, float32 (3, h, w), normalised.
         kept: Parts of the network that stay in fp32, by their attribute in `model.dpt.DPT`.
         folder: Where to write.
 
     Raises:
+        OSError: The folder cannot be written.
         DeviceError: It failed.
     """
     folder.mkdir(parents=True)
     arrays = {str(index): sample for index, sample in enumerate(samples)}
     np.savez(folder / _SAMPLES_FILE, allow_pickle=False, **arrays)
-    order = json.dumps({"source": str(source), "folder": str(folder), "kept": list(kept)})
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, order],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    order = {
+        "source": str(source.folder.absolute()),
+        "of": dict(source.record["of"]),
+        "folder": str(folder.absolute()),
+        "kept": list(kept),
+    }
+    done = run_module(__name__, json.dumps(order))
     (folder / _SAMPLES_FILE).unlink()
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -59,15 +61,17 @@ def quantize(
 
 
 def _main() -> None:
+    order = json.loads(sys.argv[1])
+    folder = Path(order["folder"])
+    source = Conversion.open(Path(order["source"]), order["of"])
     openvino = import_openvino()
     import nncf
 
-    order = json.loads(sys.argv[1])
-    folder = Path(order["folder"])
     with np.load(folder / _SAMPLES_FILE) as file:
         samples = [file[name][None] for name in sorted(file, key=int)]
+    weights = openvino.Tensor(source.read(WEIGHTS_FILE), shared_memory=True)
     quantized = nncf.quantize(
-        openvino.Core().read_model(Path(order["source"], MODEL_FILE)),
+        openvino.Core().read_model(source.read(MODEL_FILE).tobytes(), weights),
         nncf.Dataset(samples),
         subset_size=len(samples),
         model_type=nncf.ModelType.TRANSFORMER,

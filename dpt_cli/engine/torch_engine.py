@@ -96,7 +96,9 @@ class TorchEngine:
             self._asked: Network = self._network
             if self.precision != "fp32":
                 self._asked = _with_rounded_weights(self._network, _DTYPES[self.precision])
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_of_memory(error):
+                raise
             raise DeviceError(f"{self.device} has too little memory for the weights") from error
         if is_cuda and cuda_graphs is not False:
             record = GraphRecorder(self._device)
@@ -141,10 +143,8 @@ class TorchEngine:
             with self._lock, self._current_device():
                 wait = self._begin(images, precision)
             result = wait()
-        except RuntimeError as error:
-            # The CPU's allocator raises a plain RuntimeError.
-            is_memory = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
-            if not is_memory:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_of_memory(error):
                 raise
             count, _, height, width = images.shape
             raise OutOfMemoryError(
@@ -186,6 +186,22 @@ class TorchEngine:
             enabled=True, allow_tf32=False
         )
         return exact
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Tell whether memory is short; only CUDA has a class for it.
+
+    The CPU's allocator says "DefaultCPUAllocator: can't allocate memory", on Windows "not enough
+    memory: you tried to allocate"; MPS says "MPS backend out of memory".
+    """
+    told = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in told
+        for words in (
+            *("allocate memory", "not enough memory", "out of memory", "defaultcpuallocator"),
+            *("bad allocation", "bad_alloc"),
+        )
+    )
 
 
 def _with_rounded_weights(network: DPT, dtype: torch.dtype) -> DPT:

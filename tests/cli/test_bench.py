@@ -513,7 +513,9 @@ def test_an_interrupted_run_keeps_what_was_measured(
     assert result.stderr.endswith("Interrupted: 2 of 3 measured.\n")
     assert len(Path("rows.csv").read_text().splitlines()) == 3
     assert Path("plot.png").is_file()
-    assert [line.split()[1] for line in bench(*arguments, code=130).stdout.splitlines()[1:3]] == [
+    assert [
+        line.split()[1] for line in bench(*arguments, "--force", code=130).stdout.splitlines()[1:3]
+    ] == [
         "48×48",
         "64×64",
     ]
@@ -639,6 +641,43 @@ def test_a_plot_that_cannot_be_written_does_not_cost_the_table(bench: Bench) -> 
     result = bench("--no-drift", "-o", "out/p.png", code=1)
     assert result.stdout.startswith("MODEL")
     assert "cannot write out/p.png" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--csv", "--plot"])
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
+def test_no_file_is_replaced_without_force(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, option: str, kind: str
+) -> None:
+    shapes = on_call(monkeypatch, lambda _: None)
+    target, given = Path("mine.png"), Path("mine.png" if kind == "file" else "link.png")
+    if kind != "dangling link":
+        target.write_text("mine")
+    if kind != "file":
+        given.symlink_to(target)
+    result = bench("--no-drift", "--resolution", "32", option, given, code=1)
+    (error,) = result.stderr.splitlines()
+    assert (str(given) in error, "--force" in error) == (True, True)
+    assert shapes == []  # before anything is measured
+    bench("--no-drift", "--resolution", "32", option, given, "--force")
+    assert given.is_file()
+    # A link is replaced and not followed.
+    assert kind == "file" or not target.exists() or target.read_text() == "mine"
+    assert not given.is_symlink()
+
+
+def test_a_file_that_appears_while_it_measures_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_call(monkeypatch, lambda _: Path("rows.csv").write_text("mine"))
+    result = bench("--no-drift", "--resolution", "32", "--csv", "rows.csv", code=1)
+    assert Path("rows.csv").read_text() == "mine"
+    assert "rows.csv" in result.stderr
+    assert result.stdout.startswith("MODEL")
+
+
+def test_two_files_of_one_name_are_usage(bench: Bench) -> None:
+    Path("sub").mkdir()
+    assert "--csv" in bench("--csv", "a.png", "--plot", "sub/../a.png", code=2).stderr
 
 
 # Settings

@@ -128,7 +128,6 @@ def test_a_variable_that_nothing_reads_is_told(desk: Path, monkeypatch: pytest.M
         ("modle = 3", "./dpt.toml: unknown key 'modle'"),
         ("batch-size = 0", "'--batch-size' (set by ./dpt.toml): 0 is not in the range"),
         ("model =", "./dpt.toml is not valid TOML"),
-        ('registry = "no-such.toml"', "cannot read the registry no-such.toml"),
     ],
 )
 def test_what_would_stop_a_run_stops_it_too(desk: Path, text: str, message: str) -> None:
@@ -136,3 +135,30 @@ def test_what_would_stop_a_run_stops_it_too(desk: Path, text: str, message: str)
     result = invoke("config", code=2)
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_a_users_registry_that_is_not_there_stops_it_too(desk: Path) -> None:
+    user = desk / "home" / "dpt" / "config.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text('registry = "no-such.toml"')
+    result = invoke("config", code=2)
+    assert "cannot read the registry no-such.toml" in result.stderr
+    assert result.stdout == ""
+
+
+def test_what_is_refused_is_shown_once_with_what_counts_instead(desk: Path) -> None:
+    user = desk / "home" / "dpt" / "config.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text('weights = "mine.pt"')
+    (desk / "dpt.toml").write_text('weights = "theirs.pt"\noutput = "/out"\nformat = "npy"\n')
+    result = invoke("config", "depth", "--json")
+    rows = {it["option"]: (it["value"], it["from"]) for it in json.loads(result.stdout)}
+    assert rows["weights"] == ("mine.pt", str(user))
+    assert rows["output"] == ("dpt-out", "default")
+    assert rows["format"] == (["npy"], "./dpt.toml")
+    refused = [line for line in result.stderr.splitlines() if line.startswith("refused: ")]
+    assert [line.removeprefix("refused: ").partition(" is not")[0] for line in refused] == [
+        "./dpt.toml: weights",
+        "./dpt.toml: output",
+    ]
+    assert invoke("config").stderr.count("refused: ") == 2

@@ -44,7 +44,7 @@ def test_weights_are_downloaded_once(dpt: FrontDoor) -> None:
 
 
 def test_a_release_is_downloaded_once(dpt: FrontDoor) -> None:
-    assert "(checked against: first 8 digits of sha256)" in run(dpt, "--model", "metric")
+    assert "(checked against: first 8 digits of sha256, weak)" in run(dpt, "--model", "metric")
     run(dpt, "--model", "metric")
     assert len(dpt.hub.gets("small.pt")) == 1
 

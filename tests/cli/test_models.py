@@ -22,6 +22,7 @@ KEYS = [
     "meaning",
     "reported",
     "sources",
+    "check",
 ]
 SIZE = len(files("depth")["model.safetensors"])
 

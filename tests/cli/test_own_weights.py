@@ -156,9 +156,12 @@ def test_readouts_and_plain_transformers_are_configuration(dpt: FrontDoor) -> No
 # Numbers that cannot be true
 
 
-def test_a_network_that_gives_nan_fails_every_photograph(dpt: FrontDoor) -> None:
+def test_a_network_that_gives_infinity_fails_every_photograph(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
-    weights = dpt.weights("nan.pt", changed(_4_bias=torch.tensor([torch.nan])))
+    # Each of them a number, and together beyond float32.
+    largest = torch.finfo(torch.float32).max
+    weight = torch.full_like(authors("depth")["scratch.output_conv.4.weight"], largest)
+    weights = dpt.weights("loud.pt", changed(_4_weight=weight, _4_bias=torch.tensor([largest])))
     result = dpt("depth", "a.png", "-o", "out", "--weights", weights, code=3)
     assert result.stdout == ""
     assert "Failed: a.png: the network gave NaN or infinity" in result.stderr

@@ -1,5 +1,6 @@
 """The same command again: what is done stays, what is missing, changed or other is done."""
 
+import errno
 import hashlib
 import json
 import os
@@ -188,6 +189,20 @@ def test_a_link_in_place_of_what_a_run_remembers_is_not_followed(dpt: FrontDoor,
     Path("out", name).symlink_to(profile.resolve())
     assert "is a link" in again(dpt, code=1).stderr
     assert profile.read_text() == "alias ls=ls\n"
+
+
+def test_a_file_system_without_locks_is_named(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    dpt.photograph("photos/a.png")
+    dpt("models", "pull", "depth/small")  # the cache wants locks of its own
+    monkeypatch.setattr("fcntl.flock", flock)
+    result = again(dpt)
+    assert paths(result) == [A]
+    assert "out is on a file system without locks" in result.stderr
 
 
 # What a run died of

@@ -173,8 +173,13 @@ def test_settings_make_files(dpt: FrontDoor) -> None:
 
 
 def test_settings_reach_the_commands_below_a_group(dpt: FrontDoor) -> None:
-    (dpt.desk / "dpt.toml").write_text(f'registry = "{dpt.registry}"\n')
-    assert "metric" in invoke("models", "list").stdout
+    user = user_settings_path()
+    user.parent.mkdir(parents=True, exist_ok=True)
+    user.write_text(f'registry = "{dpt.registry}"\n')
+    try:
+        assert "metric" in invoke("models", "list").stdout
+    finally:
+        user.unlink()  # every test has the same
 
 
 def test_help_and_version_take_no_settings(desk: Desk) -> None:
@@ -288,7 +293,6 @@ def test_a_byte_order_mark_is_no_error(desk: Desk) -> None:
         ("resolution", '"big"', "'big' is neither a side"),
         ("multiple-of", "24", "24 is no multiple of the patch size"),
         ("precision", '"fp8"', "'fp8' is not one of"),
-        ("weights", '"."', "File '.' is a directory"),
     ],
 )
 def test_a_value_that_cannot_be_names_its_place(
@@ -296,6 +300,13 @@ def test_a_value_that_cannot_be_names_its_place(
 ) -> None:
     desk.write("dpt.toml", f"[depth]\n{key} = {value}\n")
     assert f"'--{key}' (set by ./dpt.toml [depth]): {message}" in desk.depth().stderr
+
+
+def test_a_users_value_that_cannot_be_names_its_place(desk: Desk) -> None:
+    desk.write("user", "[depth]\nweights = '.'\n")
+    place = f"{desk.files['user']} [depth]"
+    message = f"'--weights' (set by {place}): File '.' is a directory"
+    assert message in desk.depth().stderr
 
 
 def test_a_colormap_that_is_none_names_its_place(desk: Desk) -> None:

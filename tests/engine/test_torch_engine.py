@@ -9,7 +9,7 @@ import torch
 import formula
 from dpt_cli.engine.fold import fold_constants
 from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
-from dpt_cli.errors import DeviceError, NetworkOutputError
+from dpt_cli.errors import DeviceError, NetworkOutputError, OutOfMemoryError
 from dpt_cli.model.dpt import DPT
 from published import network
 
@@ -80,6 +80,40 @@ def test_nan_in_fp32_is_an_error(small: DPT) -> None:
     small.head.get_parameter("conv2.bias").fill_(float("nan"))
     with pytest.raises(NetworkOutputError, match="NaN"):
         TorchEngine(small, "cpu")(formula.image((64, 96)))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 7 bytes. Error code 12 (Cannot allocate memory)",
+        "[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: "
+        "you tried to allocate 7 bytes.",
+        "MPS backend out of memory (MPS allocated: 17.98 GB, other allocations: 96.00 KB)",
+        "std::bad_alloc",
+    ],
+    ids=["Linux", "Windows", "MPS", "C++"],
+)
+def test_full_memory_is_told_as_such_whatever_it_is_called(small: DPT, message: str) -> None:
+    engine = TorchEngine(small, "cpu")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(message)
+
+    small.head.register_forward_pre_hook(fail)
+    with pytest.raises(OutOfMemoryError, match="64"):
+        engine(formula.image((64, 96)))
+
+
+def test_another_error_of_torchs_is_not_taken_for_full_memory(small: DPT) -> None:
+    engine = TorchEngine(small, "cpu")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("shape '[2]' is invalid for input of size 3")
+
+    small.head.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="invalid"):
+        engine(formula.image((64, 96)))
 
 
 @pytest.mark.gpu

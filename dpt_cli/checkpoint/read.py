@@ -1,0 +1,167 @@
+"""The numbers of a weights file, from one open file into memory that nobody else can change.
+
+A tensor's place is known before; memory is set aside for what the network needs, never for what
+a file claims.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import BinaryIO, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from dpt_cli.checkpoint.stored import DamageError, StoredTensor, file_size
+
+_PIECE_BYTES = 1 << 20
+
+
+class Hasher(Protocol):
+    """What `hashlib.sha256` returns."""
+
+    def update(self, data: memoryview | bytes, /) -> None:
+        """Add bytes."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A tensor to read, and the memory its numbers go to, of the same shape and in order."""
+
+    source: StoredTensor
+    target: Tensor
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the file's bytes are the target's bytes."""
+        source = self.source
+        is_same = source.dtype == self.target.dtype and source.is_plain
+        return is_same and source.storage.packed is None
+
+    @property
+    def begin(self) -> int:
+        """The first of the file's bytes that are read."""
+        storage, source = self.source.storage, self.source
+        return storage.offset + (0 if storage.packed else source.first * source.dtype.itemsize)
+
+    @property
+    def end(self) -> int:
+        """The byte behind the last one."""
+        if self.source.storage.packed:
+            return self.begin + self.source.storage.packed.compress_size
+        return self.begin + self.source.num_spanned * self.source.dtype.itemsize
+
+
+def run(file: BinaryIO, errands: list[Errand], hasher: Hasher | None = None) -> None:
+    """Fill every target; with a hasher, give it all of the file's bytes, each as it is used.
+
+    Raises:
+        DamageError: The file ends too early, or a compressed tensor is damaged.
+    """
+    errands = sorted(errands, key=lambda it: (it.begin, it.end))
+    if hasher and not _follow_each_other(errands):
+        # What is read twice or unpacked is hashed first, and then read from that copy.
+        file.seek(0)
+        content = file.read()
+        hasher.update(content)
+        file, hasher = io.BytesIO(content), None
+    position = 0
+    packed: dict[str, Tensor] = {}
+    for errand in errands:
+        if hasher:
+            _hash(file, hasher, position, errand.begin)
+            position = errand.end
+        if errand.is_direct:
+            raw = _as_bytes(errand.target)
+            _fill(file, errand.begin, raw, hasher)
+            continue
+        _convert(errand, _raw(file, errand, hasher, packed))
+    if hasher:
+        _hash(file, hasher, position, file_size(file))
+
+
+def _follow_each_other(errands: list[Errand]) -> bool:
+    pairs = pairwise(errands)
+    is_plain = all(errand.source.storage.packed is None for errand in errands)
+    return is_plain and all(one.end <= other.begin for one, other in pairs)
+
+
+def _hash(file: BinaryIO, hasher: Hasher, begin: int, end: int) -> None:
+    file.seek(begin)
+    for piece in _pieces(file, end - begin):
+        hasher.update(piece)
+
+
+def _pieces(file: BinaryIO, count: int) -> Iterator[bytes]:
+    while count > 0:
+        piece = file.read(min(count, _PIECE_BYTES))
+        if not piece:
+            raise DamageError("it became shorter while it was read")
+        count -= len(piece)
+        yield piece
+
+
+def _fill(file: BinaryIO, begin: int, raw: memoryview, hasher: Hasher | None) -> None:
+    file.seek(begin)
+    position = 0
+    while position < len(raw):
+        count = file.readinto(raw[position:])  # type: ignore[attr-defined]  # of every binary file
+        if not count:
+            raise DamageError("it became shorter while it was read")
+        position += count
+    if hasher:
+        hasher.update(raw)
+
+
+def _raw(
+    file: BinaryIO, errand: Errand, hasher: Hasher | None, packed: dict[str, Tensor]
+) -> Tensor:
+    """Return the bytes of the part of a storage that a tensor spans."""
+    source = errand.source
+    num_bytes = source.num_spanned * source.dtype.itemsize
+    if source.storage.packed is None:
+        raw = torch.empty(num_bytes, dtype=torch.uint8)
+        _fill(file, errand.begin, _as_bytes(raw), hasher)
+        return raw
+    name = source.storage.name
+    if name not in packed:
+        packed.clear()  # tensors of one storage come one after the other
+        packed[name] = _unpacked(file, source.storage.packed)
+    first = source.first * source.dtype.itemsize
+    return packed[name][first : first + num_bytes].clone()
+
+
+def _unpacked(file: BinaryIO, member: zipfile.ZipInfo) -> Tensor:
+    """Return a compressed member's bytes; zipfile compares them with their checksum."""
+    raw = torch.empty(member.file_size, dtype=torch.uint8)
+    target, position = _as_bytes(raw), 0
+    with zipfile.ZipFile(file) as archive, cast(io.BufferedIOBase, archive.open(member)) as stream:
+        while count := stream.readinto(target[position : position + _PIECE_BYTES]):
+            position += count
+        if position != len(target) or stream.read(1):
+            raise DamageError(f"{member.filename} has another length than it is said to")
+    return raw
+
+
+def _convert(errand: Errand, raw: Tensor) -> None:
+    source = errand.source
+    if 0 in source.shape:
+        return
+    typed = raw.view(source.dtype)
+    errand.target.copy_(typed.as_strided(source.shape, source.stride))
+
+
+def _as_bytes(tensor: Tensor) -> memoryview:
+    flat = tensor.detach().reshape(-1).view(torch.uint8)
+    return memoryview(flat.numpy())  # type: ignore[arg-type]  # numpy 2.0 lacks the protocol
+
+
+def empty_like(expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return memory of our own for each of a network's tensors.
+
+    torch sets it aside at multiples of 64 bytes. Its kernels give other last bits elsewhere, as
+    in a file mapped to memory, where tensors lie anywhere.
+    """
+    return {name: torch.empty(it.shape, dtype=it.dtype) for name, it in expected.items()}

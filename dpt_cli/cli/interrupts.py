@@ -1,0 +1,103 @@
+"""Ctrl-C: the first ends a run in good order, the next one at once.
+
+Nothing is lost either way: files appear by being renamed, and the next run removes what is left.
+"""
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPTED = 130
+# One Ctrl-C may come twice: from the terminal, and from the program that started this one.
+_SAME_KEYPRESS_S = 0.25
+_SOON_S = 0.02
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+class Interrupts:
+    """What Ctrl-C has done to this process so far."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._is_over = False
+
+    @property
+    def came(self) -> bool:
+        """Whether there was one."""
+        return self._first is not None
+
+    def end(self) -> None:
+        """Ignore any further Ctrl-C: all is done, and Python ends with the code that is due."""
+        self._is_over = True
+        # Not a handler: Python takes those away before it has ended.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle(self, _signal: int, _frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt at the first; end the process at a later one."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+            raise KeyboardInterrupt
+        if now - self._first > _SAME_KEYPRESS_S:
+            self.leave()
+
+    def leave(self) -> NoReturn:
+        """End the process at once."""
+        if os.isatty(2):
+            os.write(2, _SHOW_CURSOR)  # A progress bar hides it.
+        os._exit(INTERRUPTED)
+
+    def lost(self, unraisable: "sys.UnraisableHookArgs", /) -> None:
+        """Raise an interrupt again that came where Python cannot raise, as in a destructor."""
+        if unraisable.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(unraisable)
+        elif not self._is_over:
+            self._first = None
+            # In a moment: now it would be raised in here, and lost again.
+            again = threading.Timer(_SOON_S, _interrupt_again)
+            again.daemon = True
+            again.start()
+
+
+def own_interrupts() -> Interrupts:
+    """Handle Ctrl-C to the end of the process; leave it alone where it is ignored already."""
+    interrupts = Interrupts()
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_ours:
+        sys.unraisablehook = interrupts.lost
+        if os.name == "posix":
+            _watch(interrupts)
+        signal.signal(signal.SIGINT, interrupts.handle)
+    return interrupts
+
+
+def _interrupt_again() -> None:
+    if os.name == "posix":  # which also ends a wait
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def _watch(interrupts: Interrupts) -> None:
+    """Notice a second Ctrl-C while the main thread is in a long call that Python cannot stop."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        first: float | None = None
+        while number := os.read(read, 1):
+            if number[0] != signal.SIGINT:
+                continue
+            now = time.monotonic()
+            if first is None:
+                first = now
+            elif now - first > _SAME_KEYPRESS_S:
+                interrupts.leave()
+
+    threading.Thread(target=watch, name="interrupts", daemon=True).start()

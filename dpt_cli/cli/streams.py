@@ -1,0 +1,81 @@
+"""Standard streams that are closed, full or no longer read: they never end a run."""
+
+import errno
+import io
+import os
+import select
+import sys
+from typing import Any, TextIO
+
+READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it of other programs
+
+
+class Stream(io.FileIO):
+    """A descriptor that takes everything: after the first failure nothing more is written.
+
+    Attributes:
+        error: The first failure, None where all was written.
+    """
+
+    def __init__(self, descriptor: int, *, is_closed: bool) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self._is_closed = is_closed
+        self.error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write what can be written; say that all of it was."""
+        view = memoryview(data).cast("B")
+        if self._is_closed and self.error is None and len(view):
+            self.error = OSError(errno.EBADF, os.strerror(errno.EBADF))
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                written = super().write(view[done:])
+            except OSError as error:
+                self.error = error
+                break
+            if written is None:  # a pipe that does not block, and is full
+                select.select([], [self.fileno()], [])
+            done += written or 0
+        return len(view)
+
+
+def own_streams() -> Stream:
+    """Put streams that never fail in the place of the process's own; return standard output's.
+
+    To be called before anything is opened: a descriptor that the caller closed leads to the null
+    device, so that no file that is opened later takes its number and gets what is printed.
+    """
+    closed = {descriptor for descriptor in (0, 1, 2) if not _is_open(descriptor)}
+    for descriptor in sorted(closed):
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != descriptor:
+            os.dup2(null, descriptor)
+            os.close(null)
+        os.set_inheritable(descriptor, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    output = Stream(1, is_closed=1 in closed)
+    errors = Stream(2, is_closed=2 in closed)
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _text(output, before[0]), _text(errors, before[1])
+    return output
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _text(stream: Stream, before: TextIO | None) -> TextIO:
+    if before is not None and os.name == "nt" and before.isatty():
+        return before  # Windows writes to its consoles in another way.
+    return io.TextIOWrapper(
+        io.BufferedWriter(stream),
+        encoding=getattr(before, "encoding", "utf-8"),
+        errors=getattr(before, "errors", "backslashreplace"),
+        line_buffering=stream.fileno() == 2 or stream.isatty(),
+    )
