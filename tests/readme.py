@@ -22,9 +22,11 @@ _WIDTH = 80  # characters: as on most terminals, and what fits beside the site's
 
 
 def models_table() -> str:
-    """Return what decides between models, from weights.toml, as a Markdown table."""
+    """Return what decides between the models one can have, as a Markdown table."""
     rows = (
-        (_command(row), _millions(row), row.meaning, row.licence) for row in load_registry().rows
+        (_command(row), _millions(row), row.meaning, row.licence)
+        for row in load_registry().rows
+        if row.sources
     )
     return _table(("command", "parameters", "numbers", "licence"), rows)
 
