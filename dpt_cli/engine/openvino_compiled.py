@@ -21,8 +21,10 @@ from dpt_cli.engine.openvino_files import (
     DamagedError,
     ForeignError,
     facts_of,
+    map_unchanged,
     read_record,
     read_verified,
+    stamp_of,
 )
 from dpt_cli.engine.openvino_keep import write_durably, write_record
 
@@ -59,7 +61,7 @@ def compile_network(conversion: Conversion, notify: Callable[[str], None]) -> tu
         RuntimeError: OpenVINO cannot compile it.
         MemoryError: It does not fit.
     """
-    # Takes as long as hashing hundreds of megabytes, and both leave the other a core.
+    # Takes as long as hashing hundreds of megabytes, and each leaves the other a core.
     threading.Thread(target=_try_to_import, daemon=True).start()
     kept, amiss = None, ""
     with contextlib.suppress(OSError):
@@ -100,22 +102,30 @@ def _read_kept(conversion: Conversion) -> tuple[tuple[Content, dict[str, Any]] |
         record = read_record(path.with_suffix(".json"))
         if record.get("of") != conversion.record["files"]:
             return None, "it is of another network"
-        return (read_verified(path, record["compiled"]), record), ""
+        content = map_unchanged(path, record["compiled"], record.get("stamp"))
+        if content is None:
+            stamp = stamp_of(path)  # before: what changes while it is read has another
+            content = read_verified(path, record["compiled"])
+            with contextlib.suppress(OSError):  # it only saves time
+                write_record(path.with_suffix(".json"), {**record, "stamp": stamp})
     except (DamagedError, ForeignError) as error:
         return None, str(error)
     except (KeyError, TypeError):
         return None, "its record is damaged"
+    return (content, record), ""
 
 
 def _keep(conversion: Conversion, blob: Any, version: str) -> None:
     path = _path(conversion.folder)
     path.parent.mkdir(exist_ok=True)
+    write_durably(path, blob)
     record = {
         "of": conversion.record["files"],
         "compiled": facts_of(blob),
         "openvino": version,
+        # Hashing takes 0.6 s a gigabyte, more than OpenVINO needs to load it.
+        "stamp": stamp_of(path),
     }
-    write_durably(path, blob)
     write_record(path.with_suffix(".json"), record)
 
 

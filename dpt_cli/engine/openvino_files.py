@@ -1,13 +1,14 @@
 """A conversion on this disk: its files, their hashes, and whose word those hashes are.
 
 A folder's name is public, so a record counts only if this user or root wrote it and nobody else
-may. Every file is read into memory, hashed, and used from there: what is hashed is what runs.
+may. A file is read into memory, hashed, and used from there: what is hashed is what runs.
 """
 
 import contextlib
 import errno
 import hashlib
 import json
+import mmap
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -143,6 +144,39 @@ def read_verified(path: Path, expected: Mapping[str, Any]) -> Content:
     if facts_of(content.data)["sha256"] != expected["sha256"]:
         raise DamagedError(f"{path.name} has another SHA-256")
     return content
+
+
+def map_unchanged(path: Path, expected: Mapping[str, Any], stamp: object) -> Content | None:
+    """Map a file that was verified when it bore this stamp; None if it bears another.
+
+    Whatever program changes a file changes its stamp. Bits that decay on the disk do not.
+
+    Raises:
+        DamagedError: It is missing or has another size.
+        OSError: It cannot be read.
+    """
+    with _opened(path) as file:
+        status = os.fstat(file)
+        _check_size(file, path.name, expected)
+        may_change = os.name == "posix" and status.st_mode & _OTHERS_MAY_WRITE
+        if stamp != _stamp(status) or may_change or not _is_own(status.st_uid):
+            return None
+        # A private copy of what is written to: nothing is.
+        return np.frombuffer(mmap.mmap(file, 0, access=mmap.ACCESS_COPY), np.uint8)
+
+
+def stamp_of(path: Path) -> list[int]:
+    """Return what changes whenever a program changes a file.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    return _stamp(path.lstat())
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    # ctime cannot be set back, as mtime can.
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _check_size(file: int, name: str, expected: Mapping[str, Any]) -> None:
