@@ -106,7 +106,7 @@ def _export(
     from dpt_cli.engine.openvino_export import export, torch_output
 
     notify(f"Converting {spec.id} for OpenVINO, once")
-    network = load_network(weights, spec.architecture)
+    network = load_network(weights, spec.architecture, sha256=of["weights"])
     images = _known_input(spec)
     expected = torch_output(network, images)
     part = work / "fp32"
