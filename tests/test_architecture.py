@@ -62,7 +62,7 @@ _ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "errors",
         },
     ),
-    "checkpoint.read": ({"torch"}, {"checkpoint.stored"}),
+    "checkpoint.read": ({"torch"}, {"checkpoint.stored", "host"}),
     "checkpoint.load": (
         {"torch"},
         {
