@@ -107,7 +107,7 @@ def onnxruntime(_model: str, folder: Path, image: np.ndarray, *_where: str) -> F
 
 def openvino(_model: str, folder: Path, image: np.ndarray, *_where: str) -> Forward:
     """Return OpenVINO on transformers' network, exported as it is at this size, in fp32."""
-    from dpt_cli.engine.openvino_engine import import_openvino
+    from dpt_cli.engine.openvino.engine import import_openvino
 
     ov = import_openvino()
     file = folder / f"plain-{image.shape[2]}.xml"
@@ -132,8 +132,8 @@ def dpt(
     cuda_graphs: bool = False,
 ) -> Forward:
     """Return one of our engines."""
-    from dpt_cli.api import find_weights, load_engine
-    from dpt_cli.registry import load_registry
+    from dpt_cli.checkpoint.registry import load_registry
+    from dpt_cli.predict.load import find_weights, load_engine
 
     spec = load_registry().find("depth", model)
     weights = find_weights(
@@ -152,8 +152,8 @@ def least(model: str, _folder: Path, image: np.ndarray, device: str, precision: 
     import torch
     import torch.nn.functional as F
 
-    from dpt_cli.measure.estimate import count_operations
-    from dpt_cli.registry import load_registry
+    from dpt_cli.bench.estimate import count_operations
+    from dpt_cli.checkpoint.registry import load_registry
 
     architecture = load_registry().find("depth", model).architecture
     operations = count_operations(architecture, image.shape[2:])

@@ -85,8 +85,8 @@ def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
     """Yield each stage's CPU time [s], as seen from its own threads."""
     from click.testing import CliRunner
 
-    from dpt_cli import writers
     from dpt_cli.cli import dpt, late_engine, run
+    from dpt_cli.formats import writers
 
     spent: dict[str, float] = defaultdict(float)
     lock = threading.Lock()

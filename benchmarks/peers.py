@@ -275,11 +275,11 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from dpt_cli.decode import read_rgb
-    from dpt_cli.files import replacing
-    from dpt_cli.preprocess import network_input
-    from dpt_cli.registry import load_registry
-    from dpt_cli.writers import write_png
+    from dpt_cli.checkpoint.registry import load_registry
+    from dpt_cli.formats.files import replacing
+    from dpt_cli.formats.writers import write_png
+    from dpt_cli.photos.decode import read_rgb
+    from dpt_cli.predict.preprocess import network_input
     from published import authors_checkpoint, to_transformers, transformers_options
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -313,13 +313,13 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
 
 def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
     """Convert with what a trained network keeps in fp32, whatever the formula's would need."""
-    from dpt_cli.api import find_weights, load_engine
     from dpt_cli.checkpoint.integrity import converted_path
-    from dpt_cli.conversion import KEPT_IN_FP32, made_of
-    from dpt_cli.engine.openvino_files import Conversion
-    from dpt_cli.engine.openvino_int8 import quantize
-    from dpt_cli.engine.openvino_keep import seal
-    from dpt_cli.registry import load_registry
+    from dpt_cli.checkpoint.registry import load_registry
+    from dpt_cli.engine.openvino.files import Conversion
+    from dpt_cli.engine.openvino.int8 import quantize
+    from dpt_cli.engine.openvino.keep import seal
+    from dpt_cli.predict.conversion import KEPT_IN_FP32, made_of
+    from dpt_cli.predict.load import find_weights, load_engine
 
     spec = load_registry().find("depth", model)
     found = find_weights(spec, weights, offline=True, notify=click.echo)

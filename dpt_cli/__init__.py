@@ -8,10 +8,10 @@ depth_map = predictor(rgb)  # uint8 (H, W, 3) in, DepthMap out
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpt_cli.api import load
-    from dpt_cli.decode import read_rgb
     from dpt_cli.maps import DepthMap, LabelMap
-    from dpt_cli.predict import Predictor
+    from dpt_cli.photos.decode import read_rgb
+    from dpt_cli.predict.load import load
+    from dpt_cli.predict.predictor import Predictor
 
 __all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb"]
 __version__ = "0.1.0"
@@ -19,9 +19,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "DepthMap": "dpt_cli.maps",
     "LabelMap": "dpt_cli.maps",
-    "Predictor": "dpt_cli.predict",
-    "load": "dpt_cli.api",
-    "read_rgb": "dpt_cli.decode",
+    "Predictor": "dpt_cli.predict.predictor",
+    "load": "dpt_cli.predict.load",
+    "read_rgb": "dpt_cli.photos.decode",
 }
 
 

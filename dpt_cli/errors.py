@@ -3,7 +3,9 @@
 Raised in any room, turned into words and an exit status only in `cli`.
 """
 
+import contextlib
 import traceback
+from collections.abc import Iterator
 
 
 class DptError(Exception):
@@ -78,3 +80,16 @@ class CheckpointError(DptError):
     """A weights file that does not fit the network it was given to."""
 
     exit_code = 4
+
+
+@contextlib.contextmanager
+def errors_as(kind: type[DptError], what: str) -> Iterator[None]:
+    """Turn the operating system's errors into ours, `what` before the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}") from error
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise kind(f"{what}: {error}") from error

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from dpt_cli.cli import dpt
-from dpt_cli.manifest import LOCK_NAME, MANIFEST_NAME
+from dpt_cli.pipeline.manifest import LOCK_NAME, MANIFEST_NAME
 from loopback_hub import LoopbackHub, sha256_of
 from small_models import (
     COMMIT,

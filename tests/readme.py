@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli import dpt
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import CheckpointSpec
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import formula
 from dpt_cli.checkpoint.convert import convert_state_dict
-from dpt_cli.specs import Task
+from dpt_cli.checkpoint.specs import Task
 from published import CONFIGS, authors_shapes, to_transformers
 
 REPO = "Somebody/small-dpt"

@@ -11,126 +11,45 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "dpt_cli"
 
-# Room by room, longest match first: the third-party packages and the rooms below it may use.
-_ROOMS: dict[str, tuple[set[str], set[str]]] = {
+# Folder by folder: the third-party packages and the other folders each may use. An entry for a file
+# beats its folder's. In this order nothing imports upward.
+_FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
-    "ade20k": (set(), set()),
-    "colormaps": (set(), set()),
     "host": (set(), set()),
-    "files": (set(), {"errors"}),
-    "headers": (set(), set()),
-    "budget": (set(), {"errors", "headers", "host"}),
-    "made": (set(), {"errors", "manifest"}),
-    "maps": ({"numpy"}, set()),
-    "specs": (set(), {"errors", "model.config"}),
-    "registry": (set(), {"specs", "errors", "model.config"}),
-    "inputs": (set(), {"errors"}),
-    "decode": ({"numpy", "cv2"}, {"files", "headers", "errors"}),
-    "plan": (set(), {"inputs", "errors"}),
-    "manifest": (set(), {"errors", "files"}),
-    "preprocess": ({"numpy", "cv2"}, {"specs", "model.config"}),
-    "model.config": (set(), set()),
+    "model": ({"torch"}, set()),
     "model.timm_parts": ({"torch", "timm", "torchvision"}, set()),
-    "model": ({"torch"}, {"model"}),
-    "checkpoint.stamp": ({"huggingface_hub"}, set()),
-    "checkpoint.integrity": ({"huggingface_hub"}, {"checkpoint.stamp", "specs", "errors"}),
-    "checkpoint.download": ({"huggingface_hub", "httpx2"}, {"errors"}),
-    "checkpoint.hub_cache": (
-        {"huggingface_hub"},
-        {"checkpoint.download", "checkpoint.integrity", "specs", "errors"},
-    ),
-    "checkpoint.fetch": (
-        {"huggingface_hub"},
-        {"checkpoint.download", "checkpoint.hub_cache", "checkpoint.integrity", "specs", "errors"},
-    ),
-    "checkpoint.leftovers": (
-        {"huggingface_hub"},
-        {"checkpoint.integrity", "checkpoint.stamp", "specs"},
-    ),
-    "checkpoint.convert": ({"torch"}, {"errors", "specs"}),
-    "checkpoint.stored": ({"torch"}, set()),
-    "checkpoint.safetensors_file": ({"torch"}, {"checkpoint.stored"}),
-    "checkpoint.pickle_names": ({"torch"}, {"checkpoint.stored"}),
-    "checkpoint.pickled_file": ({"torch"}, {"checkpoint.stored", "checkpoint.pickle_names"}),
-    "checkpoint.contents": (
-        set(),
-        {
-            "checkpoint.stored",
-            "checkpoint.safetensors_file",
-            "checkpoint.pickle_names",
-            "checkpoint.pickled_file",
-            "errors",
-        },
-    ),
-    "checkpoint.read": ({"torch"}, {"checkpoint.stored", "host"}),
-    "checkpoint.load": (
-        {"torch"},
-        {
-            "checkpoint.contents",
-            "checkpoint.convert",
-            "checkpoint.read",
-            "checkpoint.stamp",
-            "checkpoint.stored",
-            "model",
-            "errors",
-        },
-    ),
-    "checkpoint": (set(), set()),
+    "model.config": (set(), set()),
+    "photos": ({"numpy", "cv2"}, {"errors"}),
+    "photos.find": (set(), {"errors"}),
+    "photos.headers": (set(), set()),
+    "maps": ({"numpy", "cv2", "matplotlib"}, {"errors"}),
+    "checkpoint": ({"torch", "huggingface_hub", "httpx2"}, {"model", "errors", "host"}),
+    "checkpoint.registry": (set(), {"model.config", "errors"}),
+    "checkpoint.specs": (set(), {"model.config", "errors"}),
+    "engine": ({"numpy", "torch", "openvino", "nncf"}, {"model", "errors"}),
     "engine.choice": (set(), {"errors"}),
-    "engine.openvino_engine": ({"numpy"}, {"engine", "errors"}),
-    "engine.openvino_compiled": ({"openvino"}, {"engine.openvino_files", "engine.openvino_keep"}),
-    "engine.openvino_files": ({"numpy"}, set()),
-    "engine.openvino_keep": (set(), {"engine.openvino_files"}),
-    "engine.child": (set(), {"errors"}),
-    "engine.openvino_export": ({"numpy", "torch"}, {"engine", "model", "errors"}),
-    "engine.openvino_int8": ({"numpy", "nncf"}, {"engine", "errors"}),
-    "engine": ({"numpy", "torch"}, {"engine", "model", "errors"}),
-    "postprocess": ({"numpy"}, {"specs"}),
+    "engine.openvino.engine": ({"numpy"}, {"errors"}),
+    "formats": ({"numpy"}, {"maps", "photos", "errors"}),
+    "metrics": ({"numpy"}, {"maps"}),
     "predict": (
-        {"numpy"},
-        {"preprocess", "engine", "postprocess", "specs", "maps", "model.config"},
+        {"numpy", "cv2"},
+        {"photos", "checkpoint", "engine", "maps", "metrics", "model.config", "errors"},
     ),
-    "colorize": ({"numpy", "cv2", "matplotlib"}, {"maps", "ade20k", "colormaps", "errors"}),
-    "writers": ({"numpy"}, {"files", "maps", "ade20k"}),
-    "batch": ({"numpy"}, {"budget", "host", "errors", "plan", "predict", "engine"}),
-    "measure": (set(), set()),
-    "measure.rows": ({"numpy"}, {"preprocess", "specs"}),
-    "measure.estimate": ({"torch"}, {"model", "measure.peaks", "measure.rows"}),
-    "measure.peaks": ({"torch"}, {"measure.rows"}),
-    "measure.machine": ({"torch"}, {"host"}),
-    "measure.forecast": (set(), {"measure.estimate", "measure.machine", "measure.rows"}),
-    "measure.drift": ({"numpy"}, {"maps"}),
-    "measure.loaded": (
-        {"numpy"},
-        {"measure", "engine", "predict", "maps", "specs", "model.config", "errors"},
+    "pipeline": ({"numpy"}, {"predict", "photos", "formats", "engine", "host", "errors"}),
+    "pipeline.plan": (set(), {"photos.find", "errors"}),
+    "bench": (
+        {"numpy", "torch"},
+        {"predict", "metrics", "maps", "checkpoint.specs", "engine", "model", "host", "errors"},
     ),
-    "measure.bench": (set(), {"measure", "specs", "errors"}),
-    "measure.advice": (set(), {"measure.rows"}),
-    "conversion_place": (set(), {"checkpoint.fetch", "engine", "errors"}),
-    "conversion": (
-        {"numpy"},
-        {
-            *("decode", "inputs", "predict", "maps", "specs", "checkpoint", "engine"),
-            *("measure.drift", "model.config", "conversion_place", "errors"),
-        },
-    ),
-    "api": (
-        set(),
-        {
-            *("registry", "specs", "maps", "predict", "engine", "conversion", "checkpoint"),
-            *("model", "errors"),
-        },
-    ),
-    "cli.bench_plot": ({"numpy", "matplotlib"}, {"measure.machine", "measure.rows"}),
-    "cli": ({"click", "rich", "numpy"}, {""}),
+    "cli": ({"click", "rich", "numpy", "matplotlib"}, {""}),
     "": (set(), {""}),
 }
-_WRITING_ROOMS = (
-    *("files", "inputs", "made", "registry", "checkpoint", "manifest", "cli"),
-    *("host", "measure.machine"),  # what the operating system tells, it tells in files
-    *("conversion", "engine.openvino"),  # OpenVINO's own files
+_OPENS_FILES = (
+    *("formats.files", "photos", "checkpoint", "pipeline.manifest", "pipeline.made", "cli"),
+    *("host", "bench.machine"),  # the operating system answers in files
+    *("predict.conversion", "engine.openvino"),  # OpenVINO's own files
 )
-_WRITING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
+_OPENING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
@@ -147,9 +66,9 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _room(module: str) -> str:
+def _folder(module: str) -> str:
     parts = module.split(".")
-    while ".".join(parts) not in _ROOMS:
+    while ".".join(parts) not in _FOLDERS:
         parts.pop()
     return ".".join(parts)
 
@@ -181,23 +100,31 @@ def _inner(name: str) -> str | None:
 
 
 @pytest.mark.parametrize("module", _NAMES)
-def test_third_party_packages_stay_in_their_rooms(module: str) -> None:
+def test_third_party_packages_stay_in_their_folders(module: str) -> None:
     used = {name.partition(".")[0] for name in _imports(_NAMES[module])}
     foreign = used - set(sys.stdlib_module_names) - {"dpt_cli"}
-    assert foreign <= _ROOMS[_room(module)][0]
+    assert foreign <= _FOLDERS[_folder(module)][0]
 
 
 @pytest.mark.parametrize("module", _NAMES)
-def test_rooms_use_only_the_rooms_below(module: str) -> None:
-    allowed = _ROOMS[_room(module)][1]
+def test_folders_use_only_the_folders_below(module: str) -> None:
+    allowed = {*_FOLDERS[_folder(module)][1], module.partition(".")[0]}
     used = {inner for name in _imports(_NAMES[module]) if (inner := _inner(name)) is not None}
     forbidden = {
         inner
         for inner in used
-        if not any(room == "" or f"{inner}.".startswith(f"{room}.") for room in allowed)
+        if not any(place == "" or f"{inner}.".startswith(f"{place}.") for place in allowed)
         and inner != ""
     }
     assert not forbidden
+
+
+def test_no_folder_uses_one_above_it() -> None:
+    folders = [name for name in _FOLDERS if name and "." not in name]
+    for name, (_, below) in _FOLDERS.items():
+        place = name.partition(".")[0]
+        used = {other.partition(".")[0] for other in below} - {""}
+        assert all(folders.index(other) < folders.index(place) for other in used), name
 
 
 def test_no_two_files_import_each_other() -> None:
@@ -218,20 +145,20 @@ def test_no_two_files_import_each_other() -> None:
         visit(module, ())
 
 
-@pytest.mark.parametrize("module", [name for name in _NAMES if _room(name) not in ("cli", "")])
+@pytest.mark.parametrize("module", [name for name in _NAMES if _folder(name) not in ("cli", "")])
 def test_nothing_below_the_cli_prints_or_exits(module: str) -> None:
     names = {node.id for node in ast.walk(_tree(_NAMES[module])) if isinstance(node, ast.Name)}
     assert not names & {"print", "exit", "breakpoint"}
 
 
-@pytest.mark.parametrize("module", [n for n in _NAMES if not n.startswith(_WRITING_ROOMS)])
+@pytest.mark.parametrize("module", [n for n in _NAMES if not n.startswith(_OPENS_FILES)])
 def test_files_are_opened_only_where_files_live(module: str) -> None:
     calls = {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         for node in ast.walk(_tree(_NAMES[module]))
         if isinstance(node, ast.Call)
     }
-    assert not calls & _WRITING_CALLS
+    assert not calls & _OPENING_CALLS
 
 
 @pytest.mark.parametrize("module", _NAMES)
@@ -250,15 +177,3 @@ def test_every_class_of_the_network_names_its_source(module: str) -> None:
         if isinstance(node, ast.ClassDef) and not node.name.endswith("Config"):
             docstring = ast.get_docstring(node) or ""
             assert "DPT §" in docstring or "DPT supplement" in docstring or "Source:" in docstring
-
-
-def test_the_top_level_holds_only_what_it_should() -> None:
-    known = {
-        "dpt_cli", "weights.toml", "tests", "pyproject.toml", "README.md", "LICENSE",
-        "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "CITATION.cff",
-        ".pre-commit-config.yaml", ".ci", "examples", "training", "benchmarks", ".gitignore",
-        "docs", "mkdocs.yml",
-    }  # fmt: skip
-    made = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dist", "build",
-            "dpt-out"}  # fmt: skip
-    assert {path.name for path in _ROOT.iterdir()} <= known | made

@@ -11,9 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpt_cli import batch
-from dpt_cli.batch import RGB, Done, Failed, Stages, run
-from dpt_cli.budget import MemoryBudget
 from dpt_cli.engine import RawOutput
 from dpt_cli.errors import (
     DeviceError,
@@ -24,8 +21,11 @@ from dpt_cli.errors import (
     OutputError,
 )
 from dpt_cli.maps import DepthMap
-from dpt_cli.plan import Job
-from dpt_cli.predict import Prepared
+from dpt_cli.pipeline import local as batch
+from dpt_cli.pipeline.budget import MemoryBudget
+from dpt_cli.pipeline.local import RGB, Done, Failed, Stages, run
+from dpt_cli.pipeline.plan import Job
+from dpt_cli.predict.predictor import Prepared
 
 JOBS = [Job(Path(f"{number}.png"), {}) for number in range(12)]
 

@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from dpt_cli.ade20k import COLORS, NAMES
-from dpt_cli.colorize import (
+from dpt_cli.errors import InputError
+from dpt_cli.maps import DepthMap, LabelMap, Quantity
+from dpt_cli.maps.ade20k import COLORS, NAMES
+from dpt_cli.maps.colormaps import TABLES
+from dpt_cli.maps.colors import (
     colorize_depth,
     colorize_labels,
     colormap_table,
     overlay_labels,
     with_legend,
 )
-from dpt_cli.colormaps import TABLES
-from dpt_cli.errors import InputError
-from dpt_cli.maps import DepthMap, LabelMap, Quantity
 
 NAN, INF = float("nan"), float("inf")
 SKY, FLOOR, TREE, PERSON = (NAMES.index(name) for name in ("sky", "floor", "tree", "person"))
@@ -59,7 +59,7 @@ def test_an_unknown_colormap_is_named_with_a_way_out(name: str, hint: str) -> No
 )
 def test_a_table_loads_no_more_of_matplotlib_than_it_needs(name: str, unwanted: str) -> None:
     code = (
-        f"import sys; from dpt_cli.colorize import colormap_table; colormap_table({name!r});"
+        f"import sys; from dpt_cli.maps.colors import colormap_table; colormap_table({name!r});"
         f"sys.exit({unwanted!r} in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dpt_cli.files import is_temporary
+from dpt_cli.formats.files import is_temporary
 from front_door import picture
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,8 @@ _NUM_PICTURES = 24
 _DIES = """
 import os, sys
 from pathlib import Path
-from dpt_cli import files, manifest
+from dpt_cli.formats import files
+from dpt_cli.pipeline import manifest
 
 steps, last = 0, int(os.environ["CRASH_AT"])
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from documents import PAGES, blocks, run
-from dpt_cli.registry import default_registry_path
-from dpt_cli.specs import TASKS
+from dpt_cli.checkpoint.registry import default_registry_path
+from dpt_cli.checkpoint.specs import TASKS
 from front_door import FrontDoor
 from readme import ROOT
 from small_models import SIDE_PX, architecture

@@ -18,9 +18,9 @@ _SECONDS = float(os.environ.get("DPT_FUZZ_SECONDS", "60"))
 _FUZZ = """
 import collections, random, sys, time
 import numpy as np
-from dpt_cli.decode import decode_rgb
+from dpt_cli.photos.decode import decode_rgb
 from dpt_cli.errors import InputError
-from dpt_cli.headers import is_deep, picture_size
+from dpt_cli.photos.headers import is_deep, picture_size
 from test_inputs import LOSSLESS, LOSSY, SIZED, with_app1, exif, jpeg, png
 
 seeds = [make()[0] for make in LOSSLESS.values()]

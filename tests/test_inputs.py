@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from dpt_cli.decode import MAX_PIXELS, decode_rgb, read_rgb
 from dpt_cli.errors import InputError
-from dpt_cli.headers import is_deep, picture_size
-from dpt_cli.inputs import Found, find_photographs
+from dpt_cli.photos.decode import MAX_PIXELS, decode_rgb, read_rgb
+from dpt_cli.photos.find import Found, find_photographs
+from dpt_cli.photos.headers import is_deep, picture_size
 
 Rgb = npt.NDArray[np.uint8]
 EOI = b"\xff\xd9"
@@ -221,7 +221,10 @@ def test_a_bad_path_given_by_name_is_a_failure_of_its_own(
 
 
 def test_finding_does_not_import_cv2() -> None:
-    code = "import sys, dpt_cli.inputs as i; i.find_photographs([]); sys.exit('cv2' in sys.modules)"
+    code = (
+        "import sys; from dpt_cli.photos.find import find_photographs; find_photographs([]);"
+        "sys.exit('cv2' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from dpt_cli.errors import InputError, OutputError
-from dpt_cli.files import Stamp, is_temporary, stamp_of
-from dpt_cli.manifest import LOCK_NAME, MANIFEST_NAME, Decision, Manifest, Recipe
+from dpt_cli.formats.files import is_temporary
+from dpt_cli.photos.source import Stamp, stamp_of
+from dpt_cli.pipeline.manifest import LOCK_NAME, MANIFEST_NAME, Decision, Manifest, Recipe
 
 SETTINGS: dict[str, Any] = {"colormap": "inferno", "overlay": False, "percentiles": [2, 98]}
 RECIPE = Recipe(SETTINGS, "large", "ab" * 32)
@@ -557,7 +558,7 @@ def test_threads_share_a_manifest(tmp_path: Path) -> None:
 def other_run(folder: Path) -> Iterator["subprocess.Popen[str]"]:
     """Hold the folder in a process of its own."""
     code = (
-        "import sys, pathlib; from dpt_cli.manifest import Manifest\n"
+        "import sys, pathlib; from dpt_cli.pipeline.manifest import Manifest\n"
         "with Manifest(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, os.fspath(folder)]

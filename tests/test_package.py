@@ -82,7 +82,7 @@ def test_the_installed_registry_is_the_packaged_one(scripts: Path, tmp_path: Pat
     where = _run(
         scripts / "python",
         "-c",
-        "import dpt_cli.registry as r; print(r.load_registry().path)",
+        "import dpt_cli.checkpoint.registry as r; print(r.load_registry().path)",
         PYTHONPATH="",
     )
     assert Path(where.strip()).parent.name == "dpt_cli"

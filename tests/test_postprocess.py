@@ -9,10 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dpt_cli.decode import read_rgb
-from dpt_cli.postprocess import resize_depth, resize_labels
-from dpt_cli.preprocess import network_input, network_size
-from dpt_cli.specs import InputSpec, OutputSpec
+from dpt_cli.checkpoint.specs import InputSpec, OutputSpec
+from dpt_cli.photos.decode import read_rgb
+from dpt_cli.predict.postprocess import resize_depth, resize_labels
+from dpt_cli.predict.preprocess import network_input, network_size
 from published import REFERENCE, network, samples
 
 _REFERENCES = np.load(REFERENCE / "photographs.npz")
@@ -126,7 +126,7 @@ def test_labels_of_a_photograph_equal_the_authors(photograph: str) -> None:
 _FIFTY_MEGAPIXELS = """
 import resource, sys
 import numpy as np
-from dpt_cli.postprocess import resize_labels
+from dpt_cli.predict.postprocess import resize_labels
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 logits = np.random.default_rng(0).normal(size=(150, 30, 40)).astype(np.float32)
 logits = np.ascontiguousarray(logits.repeat(16, 1).repeat(16, 2))

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dpt_cli.decode import read_rgb
-from dpt_cli.preprocess import network_input, network_size
-from dpt_cli.specs import InputSpec, Interpolation
+from dpt_cli.checkpoint.specs import InputSpec, Interpolation
+from dpt_cli.photos.decode import read_rgb
+from dpt_cli.predict.preprocess import network_input, network_size
 from published import REFERENCE, samples
 
 _REFERENCES = np.load(REFERENCE / "photographs.npz")

@@ -14,8 +14,8 @@ from PIL import Image
 
 from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.checkpoint.load import load_network
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import Task
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import Task
 
 pytestmark = pytest.mark.weights
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec
 from dpt_cli.errors import RegistryError
 from dpt_cli.model.config import PRESETS, config_from_table
 from dpt_cli.model.dpt import build_dpt
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import TASKS, CheckpointSpec
 
 _ROWS = load_registry().rows
 _IDS = [row.id for row in _ROWS]

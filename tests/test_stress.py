@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bad_files import add_trouble, fill
-from dpt_cli.files import is_temporary
+from dpt_cli.formats.files import is_temporary
 from small_models import files, row, to_toml
 
 pytestmark = pytest.mark.slow

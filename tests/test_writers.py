@@ -16,11 +16,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from dpt_cli.ade20k import COLORS
 from dpt_cli.errors import OutputError
-from dpt_cli.files import Draft, Stamp, is_temporary, replacing, stamp_of
-from dpt_cli.maps import DepthMap, LabelMap, Quantity
-from dpt_cli.writers import (
+from dpt_cli.formats.files import Draft, is_temporary, replacing
+from dpt_cli.formats.writers import (
     describe,
     write_ade20k_png,
     write_csv,
@@ -30,6 +28,9 @@ from dpt_cli.writers import (
     write_pfm,
     write_png,
 )
+from dpt_cli.maps import DepthMap, LabelMap, Quantity
+from dpt_cli.maps.ade20k import COLORS
+from dpt_cli.photos.source import Stamp, stamp_of
 
 RNG = np.random.default_rng(seed=0)
 # Odd sizes, more rows than one strip of the encoder holds, and a last strip of another height.
@@ -329,8 +330,8 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from dpt_cli.errors import OutputError
-from dpt_cli.files import replacing
-from dpt_cli.writers import write_npy
+from dpt_cli.formats.files import replacing
+from dpt_cli.formats.writers import write_npy
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
@@ -394,7 +395,7 @@ def test_temporary_names_are_told_from_others(name: str, expected: bool) -> None
 
 def test_writing_imports_neither_cv2_nor_matplotlib() -> None:
     code = (
-        "import sys, io; import numpy as np; import dpt_cli.writers as w;"
+        "import sys, io; import numpy as np; import dpt_cli.formats.writers as w;"
         "w.write_png(io.BytesIO(), np.zeros((2, 2), np.uint8));"
         "sys.exit('cv2' in sys.modules or 'matplotlib' in sys.modules)"
     )

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.decode import read_rgb
+from dpt_cli.photos.decode import read_rgb
 from training.scenes import render
 from training.teachers import DepthTeacher, LabelsTeacher
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 import dpt_cli
-from dpt_cli.api import find_weights, load_engine
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import OutputSpec
 from dpt_cli.model.config import PRESETS
-from dpt_cli.predict import Predictor
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import OutputSpec
+from dpt_cli.predict.load import find_weights, load_engine
+from dpt_cli.predict.predictor import Predictor
 from training.prepare import load_photograph, read_index
 from training.teachers import DepthTeacher
 from training.truth import depth_errors, ramp, read_pairs

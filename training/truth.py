@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.decode import read_rgb
+from dpt_cli.photos.decode import read_rgb
 
 DEPTH_CAP_M = 10.0
 # Middlebury 2014 Motorcycle at a quarter of its size: focal length [px], baseline [m], and the

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import torch
 from torch import Tensor
 
+from dpt_cli.checkpoint.specs import Layout
 from dpt_cli.errors import CheckpointError
-from dpt_cli.specs import Layout
 
 Sources = dict[str, tuple[str, ...]]
 """For each name, the names in the file whose tensors make it, joined along the first axis."""

@@ -23,8 +23,8 @@ from dpt_cli.checkpoint.integrity import (
     may_be_replaced,
     no_hash,
 )
+from dpt_cli.checkpoint.specs import CheckpointSpec, Source
 from dpt_cli.errors import FetchError
-from dpt_cli.specs import CheckpointSpec, Source
 
 Notify = Callable[[str], None]  # takes one line for the user
 

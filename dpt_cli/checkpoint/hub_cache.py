@@ -23,8 +23,8 @@ from dpt_cli.checkpoint.integrity import (
     may_be_replaced,
     no_hash,
 )
+from dpt_cli.checkpoint.specs import Source
 from dpt_cli.errors import FetchError
-from dpt_cli.specs import Source
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # A hash of some kind: no separator, no dot at the beginning, nothing any file system reads as more.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from dpt_cli.checkpoint.specs import Source
 from dpt_cli.checkpoint.stamp import Stamp, moments_of, own_folder
 from dpt_cli.errors import FetchError
-from dpt_cli.specs import Source
 
 _PACKAGE = Path(__file__).parents[1]
 _CONVERSION = 2  # to be raised whenever the network's arithmetic or its export changes

@@ -17,8 +17,8 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from dpt_cli.checkpoint.integrity import conversion_is_current
+from dpt_cli.checkpoint.specs import Source
 from dpt_cli.checkpoint.stamp import own_folder, verified_folder
-from dpt_cli.specs import Source
 
 _IN_USE_S = 3600.0
 _CONVERSION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}-\w+-\d+")

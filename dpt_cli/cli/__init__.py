@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from dpt_cli import __version__
-from dpt_cli.cli.bench import bench
+from dpt_cli.cli.bench.command import bench
 from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.depth import depth

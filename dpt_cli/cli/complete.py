@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import click
 from click.shell_completion import CompletionItem
 
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import RegistryError
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import CheckpointSpec
 
 # matplotlib, which knows the rest, takes longer to import than a Tab may.
 COLORMAPS = (

@@ -10,6 +10,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import TASKS
 from dpt_cli.cli.console import put, say
 from dpt_cli.cli.options import debug_option, registry_option
 from dpt_cli.cli.settings import (
@@ -21,8 +23,6 @@ from dpt_cli.cli.settings import (
     origin,
 )
 from dpt_cli.cli.settings_files import read_settings_files, user_settings_path
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import TASKS
 
 _HEADINGS = {"command": "COMMAND", "option": "OPTION", "value": "VALUE", "from": "FROM"}
 

@@ -10,9 +10,9 @@ from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from dpt_cli.batch import RGB
-    from dpt_cli.files import Writer
+    from dpt_cli.formats.files import Writer
     from dpt_cli.maps import DepthMap
+    from dpt_cli.pipeline.local import RGB
 
 SUFFIXES = {
     "color": "_depth.png",
@@ -50,15 +50,15 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
     order = take_order("depth", run, SUFFIXES)
 
     from dpt_cli.cli.run import run_task
-    from dpt_cli.colorize import colorize_depth
-    from dpt_cli.predict import predict_depth
-    from dpt_cli.writers import (
+    from dpt_cli.formats.writers import (
         describe,
         write_depth_png16,
         write_npy,
         write_pfm,
         write_png,
     )
+    from dpt_cli.maps.colors import colorize_depth
+    from dpt_cli.predict.predictor import predict_depth
 
     def write(kind: str, file: "Writer", depth_map: "DepthMap", _rgb: "RGB | None") -> None:
         if kind == "color":
@@ -78,11 +78,11 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
 
 
 def _check_colormap(name: str) -> None:
-    from dpt_cli.colormaps import TABLES
+    from dpt_cli.maps.colormaps import TABLES
 
     if name.removesuffix("_r") in TABLES:
         return
-    from dpt_cli.colorize import colormap_table
+    from dpt_cli.maps.colors import colormap_table
 
     try:
         colormap_table(name)

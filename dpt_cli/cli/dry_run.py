@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from dpt_cli.checkpoint.fetch import locate
+from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
-from dpt_cli.decode import read_rgb
 from dpt_cli.errors import InputError
-from dpt_cli.plan import Job
-from dpt_cli.preprocess import network_size
-from dpt_cli.specs import CheckpointSpec
+from dpt_cli.photos.decode import read_rgb
+from dpt_cli.pipeline.plan import Job
+from dpt_cli.predict.preprocess import network_size
 
 _NUM_SAMPLES = 8
 # Of the process beside the weights: torch, OpenCV, the photographs on their way.
@@ -58,9 +58,9 @@ def _tell_estimates(
     options: RunOptions,
     report: Report,
 ) -> None:
-    from dpt_cli.engine.torch_engine import resolve_device, resolve_precision
-    from dpt_cli.measure.estimate import ACTIVATION_BYTES_PER_PIXEL, output_bytes, seconds_each
-    from dpt_cli.measure.peaks import PEAK_PRECISIONS
+    from dpt_cli.bench.estimate import ACTIVATION_BYTES_PER_PIXEL, output_bytes, seconds_each
+    from dpt_cli.bench.peaks import PEAK_PRECISIONS
+    from dpt_cli.engine.torch.engine import resolve_device, resolve_precision
 
     target_hw = options.resolution or spec.input.target_hw
     networks_hw = [network_size(size, target_hw, options.multiple_of) for size in sizes_hw]

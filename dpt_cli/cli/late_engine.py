@@ -7,15 +7,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.api import Weights, find_weights, load_engine
 from dpt_cli.checkpoint.fetch import hush_hub, locate
+from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli import memory
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report
 from dpt_cli.engine import Engine, RawOutput
-from dpt_cli.files import Writer
-from dpt_cli.predict import MapT, Prepared
-from dpt_cli.specs import CheckpointSpec
+from dpt_cli.formats.files import Writer
+from dpt_cli.predict.load import Weights, find_weights, load_engine
+from dpt_cli.predict.predictor import MapT, Prepared
 
 RGB = npt.NDArray[np.uint8]
 

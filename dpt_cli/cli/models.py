@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec
 from dpt_cli.cli.complete import complete_weights
 from dpt_cli.cli.options import debug_option, registry_option
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import FetchError
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import TASKS, CheckpointSpec
 
 _PLAIN_WIDTH = 200
 
@@ -121,8 +121,8 @@ def pull(names: tuple[str, ...], task: str | None, registry: Path | None) -> Non
 
     Example: dpt models pull depth/large
     """
-    from dpt_cli.api import find_weights
     from dpt_cli.checkpoint.fetch import hush_hub
+    from dpt_cli.predict.load import find_weights
 
     hush_hub(progress_bars=True)
     for row in _select(names, task, registry):

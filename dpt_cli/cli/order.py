@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.errors import InputError
-from dpt_cli.inputs import STDIN, BadInput, Found, find_photographs, read_list
-from dpt_cli.made import MadeByDpt
-from dpt_cli.plan import Job, check_folder, plan
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import CheckpointSpec, Task
+from dpt_cli.photos.find import STDIN, BadInput, Found, find_photographs, read_list
+from dpt_cli.pipeline.made import MadeByDpt
+from dpt_cli.pipeline.plan import Job, check_folder, plan
 
 STDOUT = Path("-")
 

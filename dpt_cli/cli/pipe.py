@@ -5,17 +5,17 @@ from contextlib import ExitStack
 
 import click
 
-from dpt_cli.batch import Done
-from dpt_cli.cli.facts import facts_of
 from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.order import STDOUT, Order
-from dpt_cli.decode import decode_rgb, read_rgb
 from dpt_cli.errors import OutputError
-from dpt_cli.files import Draft
-from dpt_cli.inputs import STDIN
-from dpt_cli.plan import Job, check_folder
-from dpt_cli.predict import MapT, infer, prepare
+from dpt_cli.formats.files import Draft
+from dpt_cli.maps.facts import facts_of
+from dpt_cli.photos.decode import decode_rgb, read_rgb
+from dpt_cli.photos.find import STDIN
+from dpt_cli.pipeline.local import Done
+from dpt_cli.pipeline.plan import Job, check_folder
+from dpt_cli.predict.predictor import MapT, infer, prepare
 
 
 def check_pipes(options: RunOptions) -> None:

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dpt_cli.cli import console
-from dpt_cli.plan import Job
+from dpt_cli.pipeline.plan import Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from dpt_cli.batch import Done, Failed
+    from dpt_cli.pipeline.local import Done, Failed
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1

@@ -9,21 +9,22 @@ from typing import Any
 
 import click
 
-from dpt_cli.batch import RGB, Done, Failed, Stages, run
 from dpt_cli.cli.dry_run import tell_plan
-from dpt_cli.cli.facts import facts_of
 from dpt_cli.cli.late_engine import Finish, LateEngine, Write
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.order import Order
 from dpt_cli.cli.pipe import run_pipe
 from dpt_cli.cli.report import Report
-from dpt_cli.decode import decode_rgb
 from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
-from dpt_cli.files import Draft, Stamp, is_temporary, read_stamped
-from dpt_cli.inputs import BadInput
-from dpt_cli.manifest import Manifest, Recipe
-from dpt_cli.plan import Job
-from dpt_cli.predict import MapT, infer, prepare
+from dpt_cli.formats.files import Draft, is_temporary
+from dpt_cli.maps.facts import facts_of
+from dpt_cli.photos.decode import decode_rgb
+from dpt_cli.photos.find import BadInput
+from dpt_cli.photos.source import Stamp, read_stamped
+from dpt_cli.pipeline.local import RGB, Done, Failed, Stages, run
+from dpt_cli.pipeline.manifest import Manifest, Recipe
+from dpt_cli.pipeline.plan import Job
+from dpt_cli.predict.predictor import MapT, infer, prepare
 
 _SOME_FAILED = 3
 _INTERRUPTED = 130

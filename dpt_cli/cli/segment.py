@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpt_cli.ade20k import NAMES
 from dpt_cli.cli.options import RunOptions, run_options
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.cli.values import NameList
+from dpt_cli.maps.ade20k import NAMES
 
 if TYPE_CHECKING:
-    from dpt_cli.batch import RGB
+    from dpt_cli.checkpoint.specs import CheckpointSpec
     from dpt_cli.engine import RawOutput
-    from dpt_cli.files import Writer
+    from dpt_cli.formats.files import Writer
     from dpt_cli.maps import LabelMap
-    from dpt_cli.predict import Prepared
-    from dpt_cli.specs import CheckpointSpec
+    from dpt_cli.pipeline.local import RGB
+    from dpt_cli.predict.predictor import Prepared
 
 SUFFIXES = {
     "overlay": "_segment.png",
@@ -54,9 +54,9 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
     order = take_order("segment", RunOptions(**options), SUFFIXES)
 
     from dpt_cli.cli.run import run_task
-    from dpt_cli.colorize import colorize_labels, overlay_labels, with_legend
-    from dpt_cli.predict import predict_labels
-    from dpt_cli.writers import describe, write_ade20k_png, write_npy, write_png
+    from dpt_cli.formats.writers import describe, write_ade20k_png, write_npy, write_png
+    from dpt_cli.maps.colors import colorize_labels, overlay_labels, with_legend
+    from dpt_cli.predict.predictor import predict_labels
 
     selected = None if classes is None else [NAMES.index(name) for name in classes]
 

@@ -15,9 +15,9 @@ import pytest
 from dpt_cli.checkpoint import integrity
 from dpt_cli.checkpoint.fetch import fetch, locate, verify
 from dpt_cli.checkpoint.integrity import WeightsFile, expected_path
+from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec, Source
 from dpt_cli.errors import FetchError
 from dpt_cli.model.config import PRESETS
-from dpt_cli.specs import CheckpointSpec, InputSpec, OutputSpec, Source
 from loopback_hub import LoopbackHub, commit_of, refused_url
 
 REPO = "Somebody/dpt"

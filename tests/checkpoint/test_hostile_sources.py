@@ -9,9 +9,9 @@ import pytest
 
 from dpt_cli.checkpoint.fetch import fetch
 from dpt_cli.checkpoint.integrity import expected_path
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec, Source
 from dpt_cli.errors import FetchError, RegistryError
-from dpt_cli.registry import load_registry
-from dpt_cli.specs import CheckpointSpec, InputSpec, OutputSpec, Source
 from front_door import FrontDoor
 from loopback_hub import LoopbackHub
 from small_models import row, to_toml
@@ -134,7 +134,7 @@ def test_a_registry_nobody_named_has_only_https(
     registry = tmp_path / "weights.toml"
     registry.write_text(to_toml({"depth": {"mine": row("depth", [source])}}), encoding="utf-8")
     assert load_registry(registry).rows
-    monkeypatch.setattr("dpt_cli.registry.default_registry_path", lambda: registry)
+    monkeypatch.setattr("dpt_cli.checkpoint.registry.default_registry_path", lambda: registry)
     with pytest.raises(RegistryError, match="https"):
         load_registry()
 

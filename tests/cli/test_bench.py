@@ -13,12 +13,12 @@ from click.testing import Result
 from PIL import Image
 
 import dpt_cli
-from dpt_cli.cli.bench_values import Resolutions
+from dpt_cli.bench import forecast
+from dpt_cli.bench.peaks import Peaks
+from dpt_cli.cli.bench.values import Resolutions
 from dpt_cli.engine import RawOutput
-from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.engine.torch.engine import TorchEngine
 from dpt_cli.errors import OutOfMemoryError
-from dpt_cli.measure import forecast
-from dpt_cli.measure.peaks import Peaks
 from front_door import FrontDoor
 from small_models import SCALE, SHIFT, files, row
 
@@ -41,7 +41,7 @@ Images = npt.NDArray[np.float32]
 @pytest.fixture(autouse=True)
 def known_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do without a second of probing."""
-    monkeypatch.setattr("dpt_cli.cli.bench_run.measure_peaks", lambda *_: Peaks(PEAK, PEAK))
+    monkeypatch.setattr("dpt_cli.cli.bench.run.measure_peaks", lambda *_: Peaks(PEAK, PEAK))
 
 
 class Bench:
@@ -258,9 +258,9 @@ def test_without_a_number_there_are_at_least_three_runs_and_an_end(
         result = dpt("bench", "--no-drift", "--resolution", "32", "--json")
         return int(json.loads(result.stdout)["rows"][0]["num_runs"])
 
-    monkeypatch.setattr("dpt_cli.measure.loaded._ENOUGH_S", 1e9)
+    monkeypatch.setattr("dpt_cli.bench.loaded._ENOUGH_S", 1e9)
     assert num_runs() == 20
-    monkeypatch.setattr("dpt_cli.measure.loaded._ENOUGH_S", 0.0)
+    monkeypatch.setattr("dpt_cli.bench.loaded._ENOUGH_S", 0.0)
     assert num_runs() == 3
 
 
@@ -285,7 +285,7 @@ def test_the_table_has_a_line_a_setting_and_ends_in_advice(bench: Bench) -> None
 def test_what_rows_have_in_common_makes_way_where_a_terminal_is_narrow(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpt_cli.cli.bench_table._PLAIN_WIDTH", 80)
+    monkeypatch.setattr("dpt_cli.cli.bench.table._PLAIN_WIDTH", 80)
     lines = bench("--no-drift", "--batch-size", "1,2", "--resolution", "32").stdout.splitlines()
     assert lines[0].split()[:3] == ["SIZE", "BATCH", "MEDIAN"]
     assert [line.split()[:2] for line in lines[1:3]] == [["32×32", "1"], ["32×32", "2"]]

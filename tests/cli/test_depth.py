@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from dpt_cli.colorize import colormap_table
 from dpt_cli.engine import RawOutput
-from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.engine.torch.engine import TorchEngine
+from dpt_cli.maps.colors import colormap_table
 from front_door import RGB, FrontDoor, paths, picture, pixels, written_in
 from small_models import SCALE, SHIFT, SIDE_PX
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 
 import bad_files
-from dpt_cli import predict
-from dpt_cli.engine.torch_engine import TorchEngine
-from dpt_cli.manifest import MANIFEST_NAME
-from dpt_cli.predict import Prepared
+from dpt_cli.engine.torch.engine import TorchEngine
+from dpt_cli.pipeline.manifest import MANIFEST_NAME
+from dpt_cli.predict import predictor
+from dpt_cli.predict.predictor import Prepared
 from front_door import FrontDoor, invoke, paths, written_in
 
 
@@ -200,7 +200,7 @@ def test_a_list_may_begin_with_a_byte_order_mark(dpt: FrontDoor, listed: bytes) 
 def test_a_photograph_too_large_for_the_memory_fails_alone(
     dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpt_cli.budget.free_memory", lambda: 4_000_000_000)
+    monkeypatch.setattr("dpt_cli.pipeline.budget.free_memory", lambda: 4_000_000_000)
     dpt.photograph("z.png")
     header = struct.pack(">I4s2I5B", 13, b"IHDR", 30_000, 30_000, 8, 2, 0, 0, 0)
     Path("a.png").write_bytes(bad_files._bomb(30_000, 30_000))
@@ -226,7 +226,7 @@ def test_an_unforeseen_error_costs_its_photograph_and_is_recorded(
     def prepare(rgb: npt.NDArray[np.uint8], *_: object) -> Prepared:
         if rgb.shape[1] == 98:
             raise KeyError("a defect")
-        return predict.prepare(rgb, *_)  # type: ignore[arg-type]
+        return predictor.prepare(rgb, *_)  # type: ignore[arg-type]
 
     monkeypatch.setattr("dpt_cli.cli.run.prepare", prepare)
     result = dpt("depth", ".", "-o", "out", code=3)

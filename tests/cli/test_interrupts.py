@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dpt_cli.files import is_temporary
+from dpt_cli.formats.files import is_temporary
 from front_door import FrontDoor
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.engine.torch.engine import TorchEngine
 from front_door import FrontDoor, paths, written_in
 from small_models import (
     LAYOUTS,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dpt_cli.batch import Failed
 from dpt_cli.cli.report import Report
 from dpt_cli.errors import InputError
-from dpt_cli.plan import Job
+from dpt_cli.pipeline.local import Failed
+from dpt_cli.pipeline.plan import Job
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.engine.torch.engine import TorchEngine
 from dpt_cli.errors import NetworkOutputError
-from dpt_cli.files import is_temporary
-from dpt_cli.manifest import MANIFEST_NAME, Manifest
+from dpt_cli.formats.files import is_temporary
+from dpt_cli.pipeline.manifest import MANIFEST_NAME, Manifest
 from front_door import FrontDoor, paths
 from small_models import SIDE_PX
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from dpt_cli.ade20k import COLORS, NAMES
+from dpt_cli.maps.ade20k import COLORS, NAMES
 from front_door import FrontDoor, paths, picture, pixels
 
 WIDTH, HEIGHT = 130, 97

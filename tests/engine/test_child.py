@@ -35,7 +35,7 @@ def test_a_module_runs_no_code_from_the_users_folder(
     monkeypatch.setattr(sys, "path", [*entries, str(trap), *sys.path])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", ".", str(trap)]))
     # Without arguments it fails, once it has imported everything but NNCF.
-    done = run_module("dpt_cli.engine.openvino_int8")
+    done = run_module("dpt_cli.engine.openvino.int8")
     assert done.returncode
     assert "dpt_cli/engine/openvino_int8.py" in done.stderr.replace(os.sep, "/")
     assert not (trap / "marker").exists()
@@ -56,8 +56,8 @@ def test_quantising_from_a_program_in_such_a_folder_runs_none_of_it(
     pytest.importorskip("openvino")
     program = (
         "from pathlib import Path\n"
-        "from dpt_cli.engine.openvino_files import Conversion\n"
-        "from dpt_cli.engine.openvino_int8 import quantize\n"
+        "from dpt_cli.engine.openvino.files import Conversion\n"
+        "from dpt_cli.engine.openvino.int8 import quantize\n"
         "source = Conversion(Path('nowhere').absolute(), {'of': {}})\n"
         f"quantize(source, [], [], Path({str(tmp_path / 'int8')!r}))\n"
     )

@@ -20,13 +20,13 @@ from click.testing import Result
 
 import dpt_cli
 from dpt_cli.checkpoint.integrity import converted_path
-from dpt_cli.conversion import load_openvino
-from dpt_cli.conversion_place import Loaded
-from dpt_cli.engine.openvino_compiled import COMPILED_FOLDER
-from dpt_cli.engine.openvino_engine import OpenVinoEngine
-from dpt_cli.engine.openvino_files import MODEL_FILE, RECORD_FILE, WEIGHTS_FILE
-from dpt_cli.engine.openvino_keep import seal, write_durably
+from dpt_cli.engine.openvino.compiled import COMPILED_FOLDER
+from dpt_cli.engine.openvino.engine import OpenVinoEngine
+from dpt_cli.engine.openvino.files import MODEL_FILE, RECORD_FILE, WEIGHTS_FILE
+from dpt_cli.engine.openvino.keep import seal, write_durably
 from dpt_cli.errors import ConversionError
+from dpt_cli.predict.conversion import load_openvino
+from dpt_cli.predict.conversion_place import Loaded
 from front_door import FrontDoor, picture
 from loopback_hub import sha256_of
 from small_models import files
@@ -84,7 +84,7 @@ def copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         conversion = seal(part, of)
         return OpenVinoEngine(conversion, notify), conversion
 
-    monkeypatch.setattr("dpt_cli.conversion._export", copy)
+    monkeypatch.setattr("dpt_cli.predict.conversion._export", copy)
 
 
 def flip(path: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_full_or_read_only_disk_ends_no_run(
             raise OSError(code, os.strerror(code), str(path))
         write_durably(path, content)
 
-    monkeypatch.setattr("dpt_cli.engine.openvino_keep.write_durably", fail)
+    monkeypatch.setattr("dpt_cli.engine.openvino.keep.write_durably", fail)
     assert os.strerror(code) in run(dpt, engine).stderr
     assert sorted(folder.parent.iterdir()) == others
 
@@ -285,7 +285,7 @@ def test_what_cannot_be_read_is_left_alone(
     def fail(path: Path) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
-    monkeypatch.setattr("dpt_cli.engine.openvino_files.read_record", fail)
+    monkeypatch.setattr("dpt_cli.engine.openvino.files.read_record", fail)
     assert os.strerror(errno.EIO) in run(dpt).stderr
     assert {path: path.read_bytes() for path in before} == before
 
@@ -298,7 +298,7 @@ def test_what_openvino_cannot_run_is_reported_and_not_made_again(
     def fail(*_: object) -> None:
         raise RuntimeError("Exception from src/plugin.cpp:1:\nno such instruction")
 
-    monkeypatch.setattr("dpt_cli.engine.openvino_engine.compile_network", fail)
+    monkeypatch.setattr("dpt_cli.engine.openvino.engine.compile_network", fail)
     assert "no such instruction" in run(dpt, code=1).stderr
     result = run(dpt, "auto")
     assert any("Using torch" in line for line in result.stderr.splitlines())
@@ -308,7 +308,7 @@ def test_what_openvino_cannot_run_is_reported_and_not_made_again(
 def test_a_conversion_that_differs_from_torch_is_not_kept(
     dpt: FrontDoor, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dpt_cli.engine import openvino_export
+    from dpt_cli.engine.openvino import export as openvino_export
 
     export = openvino_export.export
 
@@ -317,7 +317,7 @@ def test_a_conversion_that_differs_from_torch_is_not_kept(
         network.head.get_parameter("conv2.weight").mul_(1.001)  # type: ignore[attr-defined]
         export(network, config, folder)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("dpt_cli.engine.openvino_export.export", spoil)
+    monkeypatch.setattr("dpt_cli.engine.openvino.export.export", spoil)
     result = run(dpt, "auto")
     assert "differs from torch" in result.stderr
     assert "device: cpu, fp32" in result.stderr

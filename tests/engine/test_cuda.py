@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 import formula
-from dpt_cli.engine.cuda import Network, Replayed
-from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.engine.torch.cuda import Network, Replayed
+from dpt_cli.engine.torch.engine import TorchEngine
 from dpt_cli.errors import DeviceError
 from published import network
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import formula
-from dpt_cli.engine.fold import fold_constants
-from dpt_cli.engine.torch_engine import TorchEngine
+from dpt_cli.engine.torch.engine import TorchEngine
+from dpt_cli.engine.torch.fold import fold_constants
 from dpt_cli.model.backbone import StandardizedConv2d
 from published import network
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import dpt_cli
-from dpt_cli.conversion import KEPT_IN_FP32
 from dpt_cli.engine.choice import resolve_engine
 from dpt_cli.errors import DeviceError
+from dpt_cli.predict.conversion import KEPT_IN_FP32
 from front_door import FrontDoor, picture
 from loopback_hub import sha256_of
 from small_models import files
@@ -28,7 +28,7 @@ def test_a_run_in_int8_says_so_and_what_it_changes(
     dpt: FrontDoor, conversions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Weights by formula are not kept by eight bits as trained ones are: once is enough.
-    monkeypatch.setattr("dpt_cli.conversion.SMALL_DRIFT", 1.0)
+    monkeypatch.setattr("dpt_cli.predict.conversion.SMALL_DRIFT", 1.0)
     words = ("depth", dpt.photograph(), "--format", "npy", "--device", "cpu")
     dpt(*words, "-o", "fp32", "--engine", "openvino", "--precision", "fp32", "-q")
     result = dpt(*words, "-o", "int8", "--precision", "int8", "--engine", "auto")
@@ -68,7 +68,7 @@ def test_the_bundled_weights_keep_their_depth(home: Path) -> None:
 def test_while_the_drift_is_large_more_is_kept_in_fp32(
     dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpt_cli.conversion.SMALL_DRIFT", 0.0)
+    monkeypatch.setattr("dpt_cli.predict.conversion.SMALL_DRIFT", 0.0)
     words = ("depth", dpt.photograph(), "--precision", "int8", "--engine", "auto")
     lines = dpt(*words, "-o", "int8").stderr.splitlines()
     tried = [float(line.split()[5].rstrip("%:")) for line in lines if "more is kept" in line]
@@ -82,7 +82,7 @@ def test_while_the_drift_is_large_more_is_kept_in_fp32(
 def test_labels_in_int8_tell_the_share_that_changed(
     dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpt_cli.conversion.SMALL_DRIFT", 1.0)
+    monkeypatch.setattr("dpt_cli.predict.conversion.SMALL_DRIFT", 1.0)
     words = ("segment", dpt.photograph(), "--format", "npy", "--device", "cpu")
     dpt(*words, "-o", "fp32", "--engine", "openvino", "-q")
     result = dpt(*words, "-o", "int8", "--precision", "int8", "--engine", "auto")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import formula
-from dpt_cli.engine.fold import fold_constants
-from dpt_cli.engine.torch_engine import TorchEngine, resolve_device, resolve_precision
+from dpt_cli.engine.torch.engine import TorchEngine, resolve_device, resolve_precision
+from dpt_cli.engine.torch.fold import fold_constants
 from dpt_cli.errors import DeviceError, NetworkOutputError, OutOfMemoryError
 from dpt_cli.model.dpt import DPT
 from published import network

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from dpt_cli.measure.advice import advise
-from dpt_cli.measure.rows import Row, Setting
-from dpt_cli.registry import load_registry
+from dpt_cli.bench.advice import advise
+from dpt_cli.bench.rows import Row, Setting
+from dpt_cli.checkpoint.registry import load_registry
 
 SPEC = load_registry().find("depth", "hybrid")
 LARGE = load_registry().find("depth", "large")

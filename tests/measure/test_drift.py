@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from dpt_cli.maps import DepthMap, LabelMap
-from dpt_cli.measure.drift import FARTHEST, absrel, aligned_absrel, changed_pixels, mean_drift
+from dpt_cli.metrics.drift import FARTHEST, absrel, aligned_absrel, changed_pixels, mean_drift
 
 Values = npt.NDArray[np.float32]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dpt_cli.measure import forecast
-from dpt_cli.measure.estimate import ACTIVATION_BYTES_PER_PIXEL
-from dpt_cli.measure.forecast import MemoryForecast, objection_to_weights
-from dpt_cli.measure.rows import Memory
+from dpt_cli.bench import forecast
+from dpt_cli.bench.estimate import ACTIVATION_BYTES_PER_PIXEL
+from dpt_cli.bench.forecast import MemoryForecast, objection_to_weights
+from dpt_cli.bench.rows import Memory
 
 # One channel: three numbers of image and two of result a pixel.
 RESULT_BYTES = 4 * 5

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from dpt_cli import host
-from dpt_cli.measure import machine, peaks
-from dpt_cli.measure.estimate import count_operations
-from dpt_cli.measure.machine import PeakMemory, describe_machine, free_bytes, resident_bytes
-from dpt_cli.measure.peaks import Peaks, measure_peaks
-from dpt_cli.measure.rows import Operations
+from dpt_cli.bench import machine, peaks
+from dpt_cli.bench.estimate import count_operations
+from dpt_cli.bench.machine import PeakMemory, describe_machine, free_bytes, resident_bytes
+from dpt_cli.bench.peaks import Peaks, measure_peaks
+from dpt_cli.bench.rows import Operations
 from published import CONFIGS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

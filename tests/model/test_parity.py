@@ -7,7 +7,7 @@ from _pytest.mark import ParameterSet
 
 import formula
 from dpt_cli.model.config import Readout
-from dpt_cli.postprocess import to_metres
+from dpt_cli.predict.postprocess import to_metres
 from published import CONFIGS, REFERENCE, network, samples
 
 # Both sides are float32 sums of thousands of terms in different orders: on damped weights they

@@ -1,0 +1,1 @@
+"""How fast networks run here, what memory they take, how far results drift."""

@@ -1,0 +1,88 @@
+"""A benchmark's rows in a sentence or two: what is fast, what is fine, what does not fit.
+
+Says only what the rows say.
+"""
+
+from collections.abc import Sequence
+
+from dpt_cli.bench.rows import Row
+
+
+def advise(rows: Sequence[Row]) -> str:
+    """Return advice from what was measured, and from nothing else."""
+    measured = [row for row in rows if row.is_measured]
+    if not measured:
+        sentences = ["Nothing was measured."]
+    elif len(measured) == 1:
+        sentences = ["One setting was measured: there is none to compare it with."]
+    else:
+        sentences = [_compare(measured)]
+    too_large = [row for row in rows if row.status in ("skipped", "out of memory")]
+    if too_large:
+        sentences.append(f"Does not fit into memory: {_listed(too_large, rows)}.")
+    return " ".join(sentences)
+
+
+def _compare(measured: Sequence[Row]) -> str:
+    fastest = max(measured, key=lambda row: row.pictures_per_second)
+    speed = f"For speed {_name(fastest, measured)}: {_rate(fastest)}{_drift(fastest)}"
+    # Where the times of two settings overlap, which is faster is chance.
+    equal = [row for row in measured if row is not fastest and _overlap(row, fastest)]
+    if equal:
+        speed += f", no different within the spread of the runs from {_listed(equal, measured)}"
+    num_pixels = max(row.setting.num_pixels for row in measured)
+    if num_pixels == min(row.setting.num_pixels for row in measured):
+        return f"{speed}."
+    largest = [row for row in measured if row.setting.num_pixels == num_pixels]
+    finest = max(largest, key=lambda row: row.pictures_per_second)
+    if finest is fastest:
+        return f"{speed}, and no other size has more pixels."
+    pixels = num_pixels / fastest.setting.num_pixels
+    slowdown = fastest.pictures_per_second / finest.pictures_per_second
+    time = "a time no different" if finest in equal else f"{slowdown:.1f} times the time"
+    detail = (
+        f"for detail {_name(finest, measured)}: {pixels:.1f} times the pixels at {time}"
+        f"{_drift(finest)}"
+    )
+    return f"{speed}; {detail}."
+
+
+def _drift(row: Row) -> str:
+    if row.drift is None:
+        return ""
+    if row.setting.spec.task == "segment":
+        return f", drift {100 * row.drift:.1f} % of the pixels"
+    return f", drift {row.drift:.3f} AbsRel"
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    (one_low, one_high), (other_low, other_high) = (
+        [seconds / row.setting.batch_size for seconds in row.spread_s] for row in (one, other)
+    )
+    return one_low <= other_high and other_low <= one_high
+
+
+def _rate(row: Row) -> str:
+    rate = row.pictures_per_second
+    return f"{rate:.1f} pictures a second" if rate >= 1 else f"{1 / rate:.1f} s a picture"
+
+
+def _listed(rows: Sequence[Row], among: Sequence[Row]) -> str:
+    names = [_name(row, among) for row in rows]
+    if len(names) > 3:
+        names = [*names[:2], f"{len(names) - 2} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _name(row: Row, among: Sequence[Row]) -> str:
+    """Name a setting by its size, and by what else differs among rows."""
+    height, width = row.setting.network_hw
+    others = [other.setting for other in among]
+    name = f"{width}×{height}"
+    if len({other.spec.id for other in others}) > 1:
+        name = f"{row.setting.spec.name} at {name}"
+    if len({other.batch_size for other in others}) > 1:
+        name += f" in batches of {row.setting.batch_size}"
+    if len({other.precision for other in others}) > 1:
+        name += f" in {row.setting.precision}"
+    return name

@@ -1,0 +1,174 @@
+"""`weights.toml` to specs, and lookup by task and name.
+
+Reads one TOML file with the standard library. Never loads weights.
+"""
+
+import difflib
+import errno
+import os
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, InputSpec, OutputSpec, Source, Task
+from dpt_cli.errors import RegistryError
+from dpt_cli.model.config import PRESETS, DPTConfig, config_from_table
+
+_PACKAGE = Path(__file__).parents[1]
+_MAX_TOML_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The rows of one registry file, in its order."""
+
+    rows: tuple[CheckpointSpec, ...]
+    path: Path
+
+    def of_task(self, task: Task) -> tuple[CheckpointSpec, ...]:
+        """Return the rows of one task."""
+        return tuple(row for row in self.rows if row.task == task)
+
+    def find(self, task: Task, name: str | None = None) -> CheckpointSpec:
+        """Return the row of that task and name, or the task's default.
+
+        Raises:
+            RegistryError: No such name; the message lists those there are.
+        """
+        rows = self.of_task(task)
+        for row in rows:
+            if row.name == name or (name is None and row.is_default):
+                return row
+        raise _unknown(name or "(default)", [row.name for row in rows], f"for {task}")
+
+    def select(self, names: Sequence[str]) -> tuple[CheckpointSpec, ...]:
+        """Return the rows of those names: `NAME` (in every task that has it) or `TASK/NAME`.
+
+        No names means every row.
+
+        Raises:
+            RegistryError: A name no row has.
+        """
+        chosen: dict[str, CheckpointSpec] = {}
+        for name in names:
+            found = [row for row in self.rows if name in (row.name, row.id)]
+            if not found:
+                raise _unknown(name, [row.id for row in self.rows], "in the registry")
+            chosen.update((row.id, row) for row in found)
+        return tuple(chosen.values()) if names else self.rows
+
+
+def default_registry_path() -> Path:
+    """Return the packaged `weights.toml`, or the repository's where run from a checkout."""
+    packaged = _PACKAGE / "weights.toml"
+    return packaged if packaged.is_file() else _PACKAGE.parent / "weights.toml"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file, with or without the byte order mark that Windows editors add.
+
+    Raises:
+        OSError: It cannot be read, or is no file of a size that people write.
+        ValueError: It is not UTF-8, or not TOML.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    if status.st_size > _MAX_TOML_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {_MAX_TOML_BYTES} bytes", path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def load_registry(path: Path | None = None) -> Registry:
+    """Parse a registry file, the packaged one by default.
+
+    A file that the user names may have plain or local addresses, as a server on this machine has.
+
+    Raises:
+        RegistryError: The file is missing, is not TOML, or a row lacks or mistypes a field.
+    """
+    is_named = path is not None
+    path = path or default_registry_path()
+    try:
+        document = read_toml(path)
+    except OSError as error:
+        raise RegistryError(f"cannot read the registry {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RegistryError(f"the registry {path} is not valid TOML: {error}") from error
+    rows = []
+    for task in TASKS:
+        tables = document.get(task, {})
+        if not isinstance(tables, dict):
+            raise RegistryError(f"{path}: {task} must be tables like [{task}.NAME]")
+        for name, table in tables.items():
+            try:
+                rows.append(_row(task, name, table))
+            except RegistryError as error:
+                raise RegistryError(f"{path}: [{task}.{name}]: {error}") from error
+            except (KeyError, TypeError, ValueError) as error:
+                raise RegistryError(
+                    f"{path}: [{task}.{name}] is not a valid row: {error!r}"
+                ) from error
+    urls = [source.url for row in rows for source in row.sources if source.url]
+    plain = [] if is_named else [url for url in urls if not url.startswith("https://")]
+    if plain:
+        raise RegistryError(f"{path}: {plain[0]} is not https; name the registry with --registry")
+    unknown = sorted(set(document) - set(TASKS))
+    if unknown:
+        raise RegistryError(f"{path}: unknown task {unknown[0]!r}; there are {', '.join(TASKS)}")
+    return Registry(tuple(rows), path)
+
+
+def _row(task: Task, name: str, table: Mapping[str, Any]) -> CheckpointSpec:
+    fields = dict(table)
+    inputs = fields.pop("input")
+    return CheckpointSpec(
+        task=task,
+        name=name,
+        input=InputSpec(
+            target_hw=_pair(inputs["target_hw"]),
+            mean=_triple(inputs["mean"]),
+            std=_triple(inputs["std"]),
+            interpolation=inputs.get("interpolation", "cubic"),
+        ),
+        output=OutputSpec(**fields.pop("output")),
+        architecture=_architecture(fields.pop("architecture")),
+        sources=tuple(_source(source) for source in fields.pop("sources")),
+        is_default=bool(fields.pop("default", False)),
+        **fields,
+    )
+
+
+def _architecture(value: str | Mapping[str, Any]) -> DPTConfig:
+    return PRESETS[value] if isinstance(value, str) else config_from_table(value)
+
+
+def _source(table: Mapping[str, Any]) -> Source:
+    return Source(**table)
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    height, width = values
+    return int(height), int(width)
+
+
+def _triple(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return float(red), float(green), float(blue)
+
+
+def _unknown(name: str, names: Sequence[str], where: str) -> RegistryError:
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(names)
+    return RegistryError(
+        f"no model {name!r} {where}.{hint} There are: {known}. See 'dpt models list'."
+    )

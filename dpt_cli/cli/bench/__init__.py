@@ -1,0 +1,1 @@
+"""`dpt bench`: options, table, plot."""

@@ -1,0 +1,85 @@
+"""The network on OpenVINO: a CPU, without torch once a checkpoint was converted."""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from dpt_cli.engine import RawOutput
+from dpt_cli.engine.openvino.compiled import compile_network
+from dpt_cli.engine.openvino.files import Conversion
+from dpt_cli.errors import ConversionError, DeviceError, NetworkOutputError, OutOfMemoryError
+
+
+class OpenVinoEngine:
+    """A converted network, compiled for this CPU.
+
+    Attributes:
+        device: Where it runs.
+        precision: `fp32` or `int8`.
+        remark: For int8, what it changes in the maps.
+        num_at_once: 1.
+    """
+
+    device = "cpu (OpenVINO)"
+    num_at_once = 1
+
+    def __init__(
+        self, conversion: Conversion, notify: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        """Compile a conversion, unless that was done before on such a CPU.
+
+        Args:
+            conversion: The network's files; read once, then they may change or go.
+            notify: Takes one line for the user.
+
+        Raises:
+            DamagedError: The files are not what was written.
+            ConversionError: The files are, and OpenVINO cannot run them.
+            DeviceError: Memory is short.
+            OSError: The files cannot be read.
+        """
+        self.precision = str(conversion.record["of"]["precision"])
+        self.remark = str(conversion.record.get("remark", ""))
+        try:
+            model, self._memory = compile_network(conversion, notify)
+            self._request = model.create_infer_request()
+        except MemoryError as error:
+            raise DeviceError(f"{self.device} has too little memory for the weights") from error
+        except RuntimeError as error:
+            last = (str(error).strip().splitlines() or ["no reason given"])[-1]
+            raise ConversionError(f"OpenVINO cannot run {conversion.folder}: {last}") from error
+        self._lock = threading.Lock()
+
+    def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
+        """Run a batch, image by image: as quick, and no result depends on its neighbours.
+
+        Threads take turns.
+
+        Args:
+            images: float32 (B, 3, h, w), normalised.
+
+        Raises:
+            NetworkOutputError: NaN or infinity.
+            OutOfMemoryError: An image does not fit.
+        """
+        return [self._one(image) for image in images]
+
+    def _one(self, image: npt.NDArray[np.float32]) -> RawOutput:
+        try:
+            # A request holds one image and its result: the next call overwrites both.
+            with self._lock:
+                outputs = self._request.infer([image[None]], share_inputs=True, share_outputs=True)
+                values: npt.NDArray[np.float32] = outputs[0][0].copy()
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and "alloc" not in str(error):
+                raise
+            _, height, width = image.shape
+            raise OutOfMemoryError(
+                f"out of memory on {self.device} with {width} x {height} px; "
+                "use a smaller --resolution"
+            ) from error
+        if not np.isfinite(values).all():
+            raise NetworkOutputError("the network gave NaN or infinity")
+        return RawOutput(values, self.precision)

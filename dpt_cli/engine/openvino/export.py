@@ -1,0 +1,59 @@
+"""A network on torch to OpenVINO's files, once a checkpoint."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dpt_cli.engine.openvino.compiled import import_openvino
+from dpt_cli.engine.openvino.files import MODEL_FILE
+from dpt_cli.engine.torch.fold import fold_constants
+from dpt_cli.errors import ConversionError
+from dpt_cli.model.config import PATCH_SIZE, DPTConfig
+from dpt_cli.model.dpt import DPT
+
+
+def export(network: DPT, config: DPTConfig, folder: Path) -> None:
+    """Convert a network for any batch and any multiple of 16, into an empty folder.
+
+    Args:
+        network: In eval mode; its constants are folded in place.
+        config: Its architecture.
+        folder: Where to write.
+
+    Raises:
+        OSError: The files cannot be written.
+        ConversionError: OpenVINO cannot convert the network.
+    """
+    openvino = import_openvino()
+    grid_h, grid_w = config.vit.grid_hw
+    # Not the size it was trained at, where the position embedding is not resized.
+    example = torch.zeros(1, 3, (grid_h + 1) * PATCH_SIZE, (grid_w + 2) * PATCH_SIZE)
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Of checks that see one size only; the conversion keeps the sizes free. And torch 2.13
+        # deprecates the tracing that OpenVINO 2026.4 converts by.
+        tracer_warning = torch.jit.TracerWarning  # type: ignore[attr-defined]  # not in the stubs
+        warnings.simplefilter("ignore", tracer_warning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            model = openvino.convert_model(
+                fold_constants(network),
+                example_input=example,
+                input=[openvino.PartialShape([-1, 3, -1, -1])],
+            )
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise ConversionError(f"OpenVINO cannot convert the network: {last}") from error
+    try:
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
+    except RuntimeError as error:  # a full disk among them
+        raise OSError(f"OpenVINO cannot write it: {str(error).strip().splitlines()[-1]}") from error
+
+
+@torch.inference_mode()
+def torch_output(network: DPT, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what a network gives for one image, float32 (1, 3, h, w), on torch as it is."""
+    values: npt.NDArray[np.float32] = network(torch.from_numpy(images))[0].numpy()
+    return values

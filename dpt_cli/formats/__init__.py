@@ -1,0 +1,1 @@
+"""Maps into files, and files that are whole or not there."""

@@ -1,0 +1,1 @@
+"""How far maps lie apart: pure functions on arrays."""

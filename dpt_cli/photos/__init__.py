@@ -1,0 +1,1 @@
+"""Photographs: found, read once, decoded to RGB."""

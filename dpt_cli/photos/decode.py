@@ -1,0 +1,152 @@
+"""A photograph's bytes to RGB, upright by its EXIF turn, whole or refused.
+
+Must not know networks, maps or output files.
+"""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dpt_cli.errors import InputError
+from dpt_cli.photos.headers import picture_size
+from dpt_cli.photos.source import read_stamped
+
+# OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
+MAX_PIXELS = 2**30
+MAX_SIDE_PX = 1_000_000  # libpng's own limit (PNG_USER_WIDTH_MAX); OpenCV's is a little higher.
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+# Formats that may hold floats or 32-bit integers, which IMREAD_COLOR refuses or turns to black.
+_DEEP = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"PF", b"Pf")
+# Only for the words of an error: decoding goes by content anyway.
+_PNM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7")
+_KNOWN = (_JPEG, _PNG, *_DEEP, *_PNM, b"GIF8", b"BM", b"RIFF", b"#?", b"\0\0\0\x0cjP")
+# All that OpenCV needs for 8 or 16-bit pixels the right way up; see _sound_png.
+_PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
+_TRUNCATED = "the file is truncated: its end is missing"
+
+
+def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a photograph, uint8 (H, W, 3), RGB order, upright.
+
+    Raises:
+        InputError: The path and, in one line, why it is not a whole, readable picture.
+    """
+    data, _ = read_stamped(path)
+    try:
+        return decode_rgb(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Decode an image file's bytes, uint8 (H, W, 3), RGB order, upright; alpha is dropped.
+
+    The pixels are those of `cv2.imread`; 32-bit integers and floats outside 0 to 1 have no white
+    level and are stretched from least to greatest.
+
+    Raises:
+        InputError: Empty, no image, truncated, damaged, or too large.
+    """
+    encoded = data if isinstance(data, bytes) else data.tobytes()
+    if not encoded:
+        raise InputError("the file is empty")
+    _check_size(picture_size(encoded))
+    if encoded.startswith(_PNG):
+        encoded = _sound_png(encoded)
+    elif encoded.startswith(_JPEG):
+        _check_jpeg(encoded)
+
+    import cv2
+
+    # OpenCV 4 has it at the top, OpenCV 5 in utils.logging. 0 is LOG_LEVEL_SILENT.
+    (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
+    try:
+        buffer = np.frombuffer(encoded, np.uint8)
+        if encoded.startswith(_DEEP):
+            deep = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+            if deep is not None and deep.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
+                return _stretched_rgb(deep)
+            del deep
+        # Since OpenCV 4.11; before, red and blue are swapped in place.
+        in_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR if in_rgb is None else in_rgb)
+        if pixels is None:
+            raise InputError(_undecoded(encoded, cv2.__version__))
+        if in_rgb is None:
+            cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+        return np.asarray(pixels, dtype=np.uint8)
+    except (cv2.error, MemoryError) as error:
+        if isinstance(error, MemoryError) or error.code == cv2.Error.StsNoMem:
+            raise InputError("not enough memory to decode it") from error
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise InputError(f"too large: the limit is {MAX_PIXELS} pixels") from error
+        raise InputError(_undecoded(encoded, cv2.__version__)) from error
+
+
+def _sound_png(data: bytes) -> bytes:
+    """Return the PNG without the chunks its pixels do not need; refuse a broken one.
+
+    libpng complains straight on file descriptor 2, beyond OpenCV's log level, so what it would
+    complain of (odd colour profiles, checksums, a missing end) never reaches it.
+    """
+    view, at = memoryview(data), len(_PNG)
+    kept: list[bytes | memoryview] = [_PNG]
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            break
+        kind = data[at + 4 : at + 8]
+        if kind in _PNG_CHUNKS:
+            if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+                raise InputError(f"damaged: wrong checksum in a PNG chunk ({kind.decode()})")
+            kept.append(view[at:end])
+        if kind == b"IEND":
+            return b"".join(kept)
+        at = end
+    raise InputError(_TRUNCATED)
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Refuse a JPEG whose end is missing.
+
+    OpenCV 4.10 decodes one to a half-grey picture, 5.0 does not. The end marker is sought behind
+    the start of the scan, as a thumbnail in the header has one too; phones append more after it.
+    A hole in the middle stays undetected: libjpeg only warns, on file descriptor 2.
+    """
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        is_fill = data[at + 1] == 0xFF
+        at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    if data.rfind(b"\xff\xd9", at) < 0:
+        raise InputError(_TRUNCATED)
+
+
+def _check_size(size_hw: tuple[int, int] | None) -> None:
+    height, width = size_hw or (0, 0)
+    if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE_PX:
+        limits = f"the limit is {MAX_PIXELS} in all and {MAX_SIDE_PX} per side"
+        raise InputError(f"too large: {width} by {height} pixels, {limits}")
+
+
+def _stretched_rgb(deep: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Return floats or 32-bit integers, (H, W) or BGR(A) order, as uint8 (H, W, 3) RGB."""
+    values = np.atleast_3d(deep)[..., 2::-1].astype(np.float32)  # (H, W, 1 or 3)
+    whole = np.isfinite(values)
+    low, high = (values[whole].min(), values[whole].max()) if whole.any() else (0.0, 1.0)
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    scaled = np.where(whole, values - low, 0) * (255 / max(high - low, 1e-30))
+    return np.ascontiguousarray(np.broadcast_to(np.rint(scaled), (*deep.shape[:2], 3)), np.uint8)
+
+
+def _undecoded(data: bytes, version: str) -> str:
+    """Return why OpenCV gave no picture, as far as the first bytes tell."""
+    if data.startswith((b"ftypheic", b"ftypheix", b"ftypmif1"), 4):
+        return "HEIC is not supported: convert it to JPEG or PNG"
+    if data.startswith(_KNOWN) or data.startswith((b"ftypavif", b"ftypavis"), 4):
+        return f"truncated, damaged or of a kind that OpenCV {version} cannot read"
+    return "not an image"

@@ -1,0 +1,63 @@
+"""A file read once: its bytes, and the stamp that says whether it is still the same."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from io import BufferedReader
+from pathlib import Path
+
+from dpt_cli.errors import DptError, InputError, errors_as
+
+Stamp = Mapping[str, int | str]  # of a file: size [bytes], mtime_ns, sha256 in hex
+
+
+def read_stamped(path: Path) -> tuple[bytes, Stamp]:
+    """Read a photograph's file once; return its bytes and their stamp.
+
+    Raises:
+        InputError: It is not a file or cannot be read.
+    """
+    with errors_as(InputError, f"{path}"), _open_to_read(path, InputError) as file:
+        # Before reading: what changes meanwhile then has a later time than the stamp.
+        mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+        data = file.read()
+    sha256 = hashlib.sha256(data).hexdigest()
+    return data, {"size": len(data), "mtime_ns": mtime_ns, "sha256": sha256}
+
+
+def stamp_of(path: Path, kind: type[DptError] = InputError) -> Stamp:
+    """Return a file's stamp.
+
+    Raises:
+        kind: It is not a file or cannot be read.
+    """
+    with errors_as(kind, f"cannot read {path}"), _open_to_read(path, kind) as file:
+        now = os.fstat(file.fileno())
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"size": now.st_size, "mtime_ns": now.st_mtime_ns, "sha256": sha256}
+
+
+def is_same(path: Path, known: Stamp) -> bool:
+    """Return whether a file has the size, and the time or else the content, of a stamp."""
+    try:
+        now = path.lstat()
+        if not stat.S_ISREG(now.st_mode) or now.st_size != known["size"]:
+            return False
+        is_untouched = now.st_mtime_ns == int(known["mtime_ns"])
+        return is_untouched or stamp_of(path)["sha256"] == known["sha256"]
+    except (OSError, InputError):
+        return False
+
+
+def _open_to_read(path: Path, kind: type[DptError]) -> BufferedReader:
+    # Opening a pipe would wait for ever.
+    file = os.fdopen(os.open(path, os.O_RDONLY | _flag("O_NONBLOCK") | _flag("O_BINARY")), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise kind(f"{path}: a folder, pipe or device, not a file")
+    return file
+
+
+def _flag(name: str) -> int:
+    return int(getattr(os, name, 0))

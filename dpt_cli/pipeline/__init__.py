@@ -1,0 +1,1 @@
+"""Many photographs: what to do, in what order, what was done."""

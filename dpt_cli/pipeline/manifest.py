@@ -1,0 +1,358 @@
+"""What the files of an output folder were made of, one line of JSON per event.
+
+Knows no picture, no network and no file format. Only what is written here makes a file ours.
+"""
+
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+
+from dpt_cli.errors import OutputError, errors_as
+from dpt_cli.formats.files import open_regular
+from dpt_cli.photos.source import Stamp, is_same
+
+MANIFEST_NAME = "manifest.jsonl"
+LOCK_NAME = ".dpt.lock"
+Decision = Literal["do", "skip", "foreign", "edited"]
+Outputs = Mapping[str, Path]  # by format
+Facts = Mapping[str, Any]  # JSON values, floats finite
+Stamps = Mapping[str, Stamp]  # of outputs, by format
+
+_SCHEMA = 1
+# As the last key: a line that has it is whole.
+_ENDS = (f', "schema": {_SCHEMA}}}\n', f', "schema": {_SCHEMA}}}')
+# What json.loads and a look into its answer raise where a line is not what we wrote.
+_INPUT_PATH = ', "input": {"path": "'
+_GARBLED = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides an output's bytes, besides the photograph."""
+
+    settings: Facts  # JSON values; not device, batch size or the list of formats
+    weights: str  # a name, for readers
+    weights_sha256: str
+
+
+class Manifest:
+    """The record of an output folder, `manifest.jsonl`; while open, other runs are kept out.
+
+    A line is an object in ASCII. Of the `done` lines that name an output the last one counts;
+    lines of any other form are passed over. Its keys, in this order, `schema` (1) the last:
+
+    - `state`: `reading` (decoding begins), `begun` (the outputs may be there from now on), `done`,
+      `failed`, or `stopped` (the run ended early, and what it was reading is not to blame).
+    - `outputs`: paths by format, relative to the folder, with `/`; empty except in `begun`, `done`.
+    - `input`: `path`, absolute, links followed; in `done` also `size`, `mtime_ns`, `sha256`.
+    - In `begun` and `done`: `files`, these three of each output.
+    - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, whatever the run reports.
+    - In `failed`: `error`, in words, and `traceback` where it was unexpected.
+
+    Opening makes the folder. With `read_only`, for a dry run, nothing is made, locked or written.
+    `num_records` counts lines; `is_locked` is false where the file system has no locks.
+
+    Raises:
+        OutputError: In use by another run, not writable, or a file that is not a manifest.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self.folder = folder
+        self.num_records = 0
+        self.is_locked = False
+        self._path = folder / MANIFEST_NAME
+        self._read_only = read_only
+        self._mutex = threading.Lock()
+        self._is_torn = False
+        # By output: its last done line and the last claim after it, unparsed as that is a third of
+        # the size; "" where there is none.
+        self._lines: dict[str, str] = {}
+        self._claims: dict[str, str] = {}
+        # Photographs whose decoding began and of which nothing was recorded since: how often.
+        self._reading: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        with (
+            errors_as(OutputError, f"cannot write into {self.folder}"),
+            ExitStack() as resources,
+        ):
+            if not self._read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock = _opened(self.folder / LOCK_NAME, "ab")
+                resources.callback(lock.close)
+                self.is_locked = _lock(lock, self.folder)
+                # Unbuffered: a line is one write.
+                self._file = _opened(self._path, "a+b")
+                resources.callback(self._file.close)
+                resources.callback(os.fsync, self._file.fileno())
+            if os.path.lexists(self._path):
+                self._read()
+            self._suspects = {path: count for path, count in self._reading.items() if count > 0}
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with errors_as(OutputError, f"cannot write {self._path}"), self._resources:
+            # A run that was killed does not come here: what it was reading stays suspect.
+            for path, count in list(self._reading.items()):
+                if count > self._suspects.get(path, 0):
+                    self._append("stopped", {}, {"path": path})
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Return the names of all outputs that are or were claimed."""
+        return self._lines.keys()
+
+    def num_deaths(self, photograph: Path) -> int:
+        """Return how often a run died between decoding a photograph and recording what came of it.
+
+        As of when the manifest was opened. Others that were under way then count as well.
+        """
+        return self._suspects.get(_real(photograph), 0)
+
+    def decide(self, photograph: Path, outputs: Outputs, recipe: Recipe) -> Decision:
+        """Return what is to become of a photograph.
+
+        - `foreign`: an output exists that is not ours, or is another photograph's.
+        - `edited`: an output is ours, and has changed since.
+        - `skip`: all were made by this recipe of this photograph, which has not changed since.
+        - `do`: anything else.
+
+        A file is unchanged where its size and its time or content are the same.
+        """
+        names = self._names(outputs)
+        # lexists: a link that leads nowhere is somebody's, too.
+        there = {kind for kind in names if os.path.lexists(outputs[kind])}
+        if any(names[kind] not in self._lines for kind in there):
+            return "foreign"
+        real = _real(photograph)
+        wanted = _text(dict(recipe.settings)), recipe.weights_sha256, real
+        is_current: dict[str, bool] = {}
+        for kind in there:
+            line, claim = self._lines[names[kind]], self._claims.get(names[kind], "")
+            record = _parsed(line)
+            made_of = _get(_parsed(line or claim), "input", "path")
+            # A photograph that is gone was moved or renamed: its outputs may follow.
+            if isinstance(made_of, str) and made_of != real and os.path.lexists(made_of):
+                return "foreign"
+            is_as_made = _has_stamp(outputs[kind], record, names[kind])
+            if not is_as_made and not _has_stamp(outputs[kind], _parsed(claim), names[kind]):
+                return "edited"
+            if line not in is_current:
+                made = _text(_get(record, "settings")), _get(record, "weights_sha256"), made_of
+                is_current[line] = made == wanted and _is_file(Path(real), _get(record, "input"))
+            is_current[line] &= is_as_made and _get(record, "outputs", kind) == names[kind]
+        return "skip" if there == set(names) and all(is_current.values()) else "do"
+
+    def known(self, output: Path) -> list[Stamp]:
+        """Return the stamps that a file of ours may have under an output's name."""
+        name = self._names({"": output})[""]
+        lines = (self._lines.get(name, ""), self._claims.get(name, ""))
+        return [stamp for line in lines if (stamp := _stamp_of(_parsed(line), name))]
+
+    def reading(self, photograph: Path) -> None:
+        """Record that decoding begins: were it to kill this process, the next run would know."""
+        self._append("reading", {}, {"path": _real(photograph)})
+
+    def begin(self, photograph: Path, outputs: Outputs, files: Stamps) -> None:
+        """Claim the outputs, before the first of them gets its name; `files` are their stamps."""
+        source = {"path": _real(photograph)}
+        self._append("begun", outputs, source, files={**files})
+
+    def done(
+        self,
+        photograph: Path,
+        stamp: Stamp,
+        outputs: Outputs,
+        files: Stamps,
+        recipe: Recipe,
+        facts: Facts,
+    ) -> None:
+        """Record outputs; `stamp` is the photograph's, `files` are theirs."""
+        made = vars(recipe) | {"settings": dict(recipe.settings), "facts": dict(facts)}
+        source = {"path": _real(photograph), **stamp}
+        self._append("done", outputs, source, files={**files}, **made)
+
+    def failed(self, photograph: Path, error: str, traceback: str = "") -> None:
+        """Record why a photograph could not be done; the next run tries again."""
+        source = {"path": _real(photograph)}
+        more = {"traceback": traceback} if traceback else {}
+        self._append("failed", {}, source, error=error, **more)
+
+    def sweep(self, is_temporary: Callable[[Path], bool]) -> int:
+        """Remove the temporary files that killed runs left and return how many.
+
+        Other runs' files stay: none is removed through links, in output folders further down,
+        or where the file system has no locks.
+        """
+        num_removed = 0
+        for folder, folders, files in os.walk(self.folder) if self.is_locked else ():
+            if LOCK_NAME in files and Path(folder) != self.folder:
+                folders[:] = files[:] = []
+            for path in filter(is_temporary, (Path(folder, name) for name in files)):
+                with suppress(OSError):
+                    path.unlink()
+                    num_removed += 1
+        return num_removed
+
+    def _read(self) -> None:
+        is_other = False
+        decode = json.JSONDecoder().raw_decode
+        with io.TextIOWrapper(
+            _opened(self._path, "rb"), encoding="ascii", errors="replace"
+        ) as file:
+            for line in file:
+                self._is_torn = not line.endswith("\n")
+                # Only the names, in a third of the time; the rest is parsed when asked for.
+                start, _, rest = line.partition(', "outputs": ')
+                try:
+                    names, end = decode(rest if line.endswith(_ENDS) else "")
+                    state = start.removeprefix('{"state": "')[:-1]
+                    path = ""
+                    if rest.startswith(_INPUT_PATH, end):
+                        path, _ = decode(rest, end + len(_INPUT_PATH) - 1)
+                    self._note(state, names.values(), path, line)
+                except _GARBLED:
+                    is_other |= not _may_be_torn(line)
+        if is_other and not self.num_records:
+            raise OutputError(f"{self._path} is not this dpt's; move it away or use another folder")
+
+    def _note(self, state: str, names: Iterable[str], photograph: str, line: str) -> None:
+        for name in names:
+            if state == "done":
+                self._lines[name] = line
+                self._claims.pop(name, None)
+            else:
+                # A claim does not undo what was made: the outputs themselves will tell.
+                self._lines.setdefault(name, "")
+                self._claims[name] = line
+        if state == "reading":
+            self._reading[photograph] = self._reading.get(photograph, 0) + 1
+        elif state == "stopped":
+            self._reading[photograph] = self._reading.get(photograph, 1) - 1
+        elif state != "begun":
+            self._reading.pop(photograph, None)
+        self.num_records += 1
+
+    def _append(self, state: str, outputs: Outputs, source: Facts, **rest: object) -> None:
+        names = self._names(outputs)
+        record = {"state": state, "outputs": names, "input": source, **rest, "schema": _SCHEMA}
+        # ASCII: names that are no UTF-8 come back as they were, and no cut splits a character.
+        line = json.dumps(record, allow_nan=False) + "\n"
+        with errors_as(OutputError, f"cannot write {self._path}"):
+            with self._mutex:
+                # Were the folder gone, the writers would make a new one without a manifest.
+                self._path.stat()
+                whole = ("\n" * self._is_torn + line).encode("ascii")
+                self._is_torn = True
+                if self._file.write(whole) < len(whole):
+                    raise OutputError(f"cannot write {self._path}: the disk is full")
+                self._is_torn = False
+                self._note(state, names.values(), source.get("path", ""), line)
+            # Kill -9 takes nothing that was written; a power cut does, and an output whose claim
+            # is lost stays foreign. Losing a done line costs one photograph: no sync of its own.
+            if state == "begun":
+                os.fsync(self._file.fileno())
+
+    def _names(self, outputs: Outputs) -> dict[str, str]:
+        return {kind: path.relative_to(self.folder).as_posix() for kind, path in outputs.items()}
+
+
+def claimed_outputs(folder: Path) -> frozenset[Path]:
+    """Return the outputs that a folder's manifest claims; none where it has no manifest.
+
+    Raises:
+        OutputError: Its manifest is not one.
+    """
+    if not os.path.lexists(folder / MANIFEST_NAME):
+        return frozenset()
+    with Manifest(folder, read_only=True) as manifest:
+        return frozenset(folder / name for name in manifest.names)
+
+
+def _opened(path: Path, mode: str) -> IO[bytes]:
+    """Open a file of ours in a folder that others may write, unbuffered where it is written."""
+    flags = {
+        "rb": os.O_RDONLY,
+        "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT,
+        "a+b": os.O_RDWR | os.O_APPEND | os.O_CREAT,
+    }[mode]
+    return os.fdopen(open_regular(path, flags, OutputError), mode, 0 if "a" in mode else -1)
+
+
+def _may_be_torn(line: str) -> bool:
+    """Return whether a line may be the half that a kill or a power cut left of one of ours."""
+    return (line.startswith('{"state": "') and not line.endswith("\n")) or not line.strip("\0\n")
+
+
+def _lock(file: IO[bytes], folder: Path) -> bool:
+    """Lock a file that stays: were it removed, two runs could each lock one of its name."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise OutputError(f"another dpt is writing into {folder}; wait, or use another") from error
+    except OSError:
+        return False
+    return True
+
+
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a NUL byte
+        return str(path)
+
+
+def _text(settings: Facts) -> str:
+    # Text, as in Python True equals 1, and a tuple comes back as a list.
+    return json.dumps(settings, sort_keys=True)
+
+
+def _parsed(line: str) -> Facts:
+    """Return a line's record; an empty one where it is garbled or there is none."""
+    try:
+        record = json.loads(line)
+    except _GARBLED:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _get(record: Facts, *keys: str) -> Any:
+    value: Any = record
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _stamp_of(record: Facts, name: str) -> Stamp | None:
+    """Return the stamp that a record has of an output."""
+    outputs = _get(record, "outputs")
+    kinds = [kind for kind in outputs if outputs[kind] == name] if isinstance(outputs, dict) else []
+    stamp = _get(record, "files", kinds[0]) if kinds else None
+    return stamp if _is_stamp(stamp) else None
+
+
+def _has_stamp(output: Path, record: Facts, name: str) -> bool:
+    return _is_file(output, _stamp_of(record, name))
+
+
+def _is_file(path: Path, known: Any) -> bool:
+    return _is_stamp(known) and is_same(path, known)
+
+
+def _is_stamp(stamp: object) -> bool:
+    return isinstance(stamp, dict) and stamp.keys() >= {"size", "mtime_ns", "sha256"}

@@ -1,0 +1,1 @@
+"""A photograph to a map: preprocess, network, postprocess."""

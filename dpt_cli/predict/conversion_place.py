@@ -1,0 +1,103 @@
+"""Where a conversion is kept: opened if it may be trusted, made again once if it is damaged.
+
+What others made, and what cannot be read or written, is left as it is.
+"""
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dpt_cli.checkpoint.fetch import Notify
+from dpt_cli.engine.openvino.engine import OpenVinoEngine
+from dpt_cli.engine.openvino.files import Conversion, DamagedError, ForeignError
+from dpt_cli.engine.openvino.keep import move_in, remove
+from dpt_cli.errors import ConversionError
+
+Loaded = tuple[OpenVinoEngine, Conversion]
+Make = Callable[[Path], Loaded]
+"""Writes a conversion into an existing folder, and loads it."""
+
+
+def open_or_make(
+    place: Path, of: Mapping[str, str], make: Make, notify: Notify, *, must_keep: bool
+) -> Loaded:
+    """Load the conversion in a place, or make one.
+
+    Args:
+        place: Its folder, or where it is to be.
+        of: What it is made of.
+        make: Makes one.
+        notify: Takes one line for the user.
+        must_keep: Raise, rather than make one that goes with this process.
+
+    Raises:
+        ConversionError: It cannot be made, kept or run.
+    """
+    why = ""
+    for folder in (place, *_private(place)):
+        try:
+            conversion = Conversion.open(folder, of)
+            return OpenVinoEngine(conversion, notify), conversion
+        except FileNotFoundError:
+            pass
+        except DamagedError as error:
+            notify(f"The conversion {folder.name} is made again, it is damaged: {error}")
+            try:
+                remove(folder)
+            except OSError as failure:
+                why = f"cannot remove {folder}: {_reason(failure)}"
+                continue
+        except (ForeignError, OSError) as error:
+            why = f"cannot use {folder}: {_reason(error)}"
+            continue
+        if why:
+            notify(f"Using a conversion of this user's own: {why}")
+        try:
+            return _make_and_keep(folder, make)
+        except (OSError, DamagedError) as error:
+            why = f"cannot write to {folder.parent}: {_reason(error)}"
+            break
+    if must_keep:
+        raise ConversionError(f"no conversion for OpenVINO: {why}")
+    notify(f"This conversion goes with this run: {why}")
+    return _make_for_now(make)
+
+
+def _private(place: Path) -> tuple[Path, ...]:
+    """Return where this user's own conversion lies if others have taken the first place."""
+    if os.name != "posix":
+        return ()
+    return (place.with_name(f"{place.name}-{os.geteuid()}"),)
+
+
+def _make_and_keep(place: Path, make: Make) -> Loaded:
+    """Make a conversion beside its place, then move it there: whole or not at all."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=place.parent, prefix=f"{place.name}.", ignore_cleanup_errors=True
+    ) as work:
+        engine, conversion = make(Path(work))
+        move_in(conversion.folder, place)
+    return engine, Conversion(place, conversion.record)
+
+
+def _make_for_now(make: Make) -> Loaded:
+    """Make a conversion in a temporary folder, removed with its engine or at exit."""
+    try:
+        work = tempfile.mkdtemp(prefix="dpt-")
+        try:
+            engine, conversion = make(Path(work))
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+    except (OSError, DamagedError) as error:
+        raise ConversionError(f"no conversion for OpenVINO: {_reason(error)}") from error
+    weakref.finalize(engine, shutil.rmtree, work, ignore_errors=True)
+    return engine, conversion
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

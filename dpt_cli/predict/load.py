@@ -1,0 +1,194 @@
+"""A model's name to a predictor: find the weights, load the network, make it ready on a device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from dpt_cli.checkpoint.fetch import Notify, fetch
+from dpt_cli.checkpoint.integrity import sha256_of
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec, Task
+from dpt_cli.engine.choice import no_graphs, resolve_engine
+from dpt_cli.errors import ConversionError, DeviceError, FetchError
+from dpt_cli.maps import DepthMap, LabelMap
+from dpt_cli.model.config import PATCH_SIZE
+from dpt_cli.predict.predictor import Predictor
+
+if TYPE_CHECKING:
+    from dpt_cli.engine import Engine
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file chosen for a row.
+
+    Attributes:
+        path: The file.
+        sha256: Hash of its content, 64 hex digits.
+        label: What made a map, as written into it: the row, the file's origin and its hash.
+        checked: In words, what the hash was compared with.
+    """
+
+    path: Path
+    sha256: str
+    label: str
+    checked: str
+
+
+def find_weights(
+    spec: CheckpointSpec, file: Path | None = None, *, offline: bool = False, notify: Notify
+) -> Weights:
+    """Return the user's own file, or else the row's from the cache or its sources.
+
+    Raises:
+        FetchError: There is no such file, or no source gave it.
+    """
+    try:
+        if file is not None:
+            return _own_weights(spec, file)
+        found = fetch(spec, offline=offline, notify=notify)
+    except FetchError as error:
+        raise FetchError(f"{error}{_preview_hint(spec)}") from error
+    label = f"{spec.id} from {found.source}, sha256 {found.sha256}"
+    return Weights(found.path, found.sha256, label, found.checked)
+
+
+def _own_weights(spec: CheckpointSpec, file: Path) -> Weights:
+    if not file.is_file():
+        raise FetchError(f"no weights file {file}")
+    sha256 = sha256_of(file)
+    label = f"{spec.id} from {file.name}, sha256 {sha256}"
+    return Weights(file, sha256, label, "nothing (a file of your own)")
+
+
+def _preview_hint(spec: CheckpointSpec) -> str:
+    """Return a line that names the weights this package carries for a task, if it carries any."""
+    for row in load_registry().of_task(spec.task):
+        if any(source.kind == "bundled" for source in row.sources) and row.name != spec.name:
+            return f"\nNeeds no download: --model {row.name}, a small network for previews."
+    return ""
+
+
+def load_engine(
+    spec: CheckpointSpec,
+    weights: Weights,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+    notify: Notify = lambda _line: None,
+    *,
+    cuda_graphs: bool | None = None,
+) -> "Engine":
+    """Load a weights file into its row's network and make it ready on a device.
+
+    The arguments are those of `load`.
+
+    Raises:
+        CheckpointError: The file is damaged or does not fit the row's architecture.
+        DeviceError: This machine has no such device or engine, or too little memory on it, or is
+            asked for CUDA graphs elsewhere.
+    """
+    if resolve_engine(engine, device, precision) == "openvino":
+        if cuda_graphs:
+            raise DeviceError(no_graphs("cpu (OpenVINO)"))
+        from dpt_cli.predict.conversion import load_openvino
+
+        asked = "fp32" if precision == "auto" else precision
+        has_choice = engine == "auto" and asked == "fp32"
+        try:
+            return load_openvino(
+                spec, weights.path, weights.sha256, asked, notify, must_keep=has_choice
+            )
+        except ConversionError as error:
+            if not has_choice:
+                raise
+            notify(f"Using torch: {error}")
+    from dpt_cli.checkpoint.load import load_network
+    from dpt_cli.engine.torch.engine import TorchEngine
+
+    network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
+    return TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
+
+
+@overload
+def load(
+    model: str | None = ...,
+    *,
+    task: Literal["depth"] = ...,
+    weights: Path | str | None = ...,
+    device: str = ...,
+    precision: str = ...,
+    engine: str = ...,
+    resolution: int | tuple[int, int] | None = ...,
+    multiple_of: int = ...,
+    cuda_graphs: bool | None = ...,
+    offline: bool = ...,
+    registry: Path | str | None = ...,
+) -> Predictor[DepthMap]: ...
+
+
+@overload
+def load(
+    model: str | None = ...,
+    *,
+    task: Literal["segment"],
+    weights: Path | str | None = ...,
+    device: str = ...,
+    precision: str = ...,
+    engine: str = ...,
+    resolution: int | tuple[int, int] | None = ...,
+    multiple_of: int = ...,
+    cuda_graphs: bool | None = ...,
+    offline: bool = ...,
+    registry: Path | str | None = ...,
+) -> Predictor[LabelMap]: ...
+
+
+def load(
+    model: str | None = None,
+    *,
+    task: Task = "depth",
+    weights: Path | str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+    resolution: int | tuple[int, int] | None = None,
+    multiple_of: int = PATCH_SIZE,
+    cuda_graphs: bool | None = None,
+    offline: bool = False,
+    registry: Path | str | None = None,
+) -> Predictor[DepthMap] | Predictor[LabelMap]:
+    """Load a model and return a function from photographs to maps.
+
+    Downloads the weights on first use, into the Hugging Face cache.
+
+    Args:
+        model: A name that `dpt models list` shows; None for the task's default.
+        task: `depth` or `segment`.
+        weights: A weights file to use instead of the published one.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: `auto` (fp16 on CUDA, fp32 elsewhere), `fp32`, `fp16`, `bf16` or `int8`.
+        engine: `auto` (OpenVINO for int8, and where it is installed and the run is on a CPU in
+            fp32; torch elsewhere), `torch` or `openvino`.
+        resolution: What the network size aims at [px]: a side, or (height, width).
+        multiple_of: 16, or 32 for the authors' network sizes.
+        cuda_graphs: On CUDA, record the network's kernels for each shape of a batch and replay
+            them; None for shapes that keep coming.
+        offline: Never touch the network.
+        registry: Another `weights.toml`.
+
+    Returns:
+        A predictor: uint8 (H, W, 3) RGB in, `DepthMap` or `LabelMap` (H, W) out.
+
+    Raises:
+        RegistryError: No such model.
+        FetchError: The weights cannot be had, or are not the right file.
+        CheckpointError: The weights do not fit the model.
+        DeviceError: This machine has no such device or engine.
+    """
+    spec = load_registry(Path(registry) if registry else None).find(task, model)
+    file = Path(weights) if weights else None
+    found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
+    loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
+    target_hw = (resolution, resolution) if isinstance(resolution, int) else resolution
+    return Predictor(spec, loaded, found.label, target_hw, multiple_of)
