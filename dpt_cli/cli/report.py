@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ _SCHEMA = 1
 class Report:
     """Tells of a run as it goes: a bar on a terminal, a plain line now and then elsewhere.
 
+    While the bar is drawn, paths are not listed on that terminal; a pipe or file gets them all.
+
     Attributes:
         num_done: Photographs whose files are all written.
         num_skipped: Photographs that were done before.
@@ -40,6 +43,7 @@ class Report:
         self._reasons: Counter[str] = Counter()
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
+        self._bar = ExitStack()  # what is undone when the bar goes
 
     def __enter__(self) -> "Report":
         return self
@@ -50,8 +54,8 @@ class Report:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        self._bar.close()
+        self._progress = None
 
     def say(self, line: str) -> None:
         """Write one line for the user."""
@@ -61,10 +65,13 @@ class Report:
     def begin(self) -> None:
         """Start the clock and, on a terminal, the bar: the network is ready."""
         self._started = self._last_line = time.monotonic()
-        if self._quiet or self._total < 2 or not sys.stderr.isatty():
+        # JSON on the same terminal tells how far it got, and would tear the bar.
+        is_torn = self._as_json and sys.stdout.isatty()
+        if self._quiet or self._total < 2 or is_torn or not sys.stderr.isatty():
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        from rich.text import Text
 
         terminal = Console(stderr=True)
         if not terminal.is_interactive:  # TERM=dumb
@@ -76,10 +83,14 @@ class Report:
             console=terminal,
             # Paths meant for a pipe must not be drawn on the terminal instead.
             redirect_stdout=sys.stdout.isatty(),
+            transient=True,  # the summary says how many
         )
         # Photographs that did not decode may have failed before.
         self._progress.add_task("", total=self._total, completed=self._num_ended)
-        self._progress.start()
+        self._bar.enter_context(self._progress)
+        self._bar.enter_context(
+            console.above_bar(lambda line: terminal.print(Text(line), soft_wrap=True))
+        )
 
     def planned(self, job: Job) -> None:
         """Tell of a photograph that a run would do."""
@@ -121,6 +132,8 @@ class Report:
 
     def _tell(self, job: Job, status: str, facts: Mapping[str, Any]) -> None:
         if not self._as_json:
+            if self._progress is not None and sys.stdout.isatty():
+                return  # the summary names the folder
             for path in job.outputs.values():
                 console.put_path(path)
             return
