@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dpt_cli.cli.console import put
 from dpt_cli.cli.options import RunOptions, run_options
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.cli.values import NameList
@@ -25,6 +26,13 @@ SUFFIXES = {
 }
 
 
+def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        for name in NAMES:
+            put(name)
+        ctx.exit()
+
+
 @click.command(cls=SettingsCommand)
 @run_options(tuple(SUFFIXES), default_format="overlay")
 @click.option(
@@ -40,7 +48,21 @@ SUFFIXES = {
     metavar="LIST",
     help="Paint these classes only, e.g. sky,person.",
 )
-def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> None:
+@click.option(
+    "--legend/--no-legend",
+    default=True,
+    show_default=True,
+    help="Whether overlay names its classes, beside the photograph.",
+)
+@click.option(
+    "--list-classes",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_classes,
+    help="Print the 150 classes, line N for pixel value N of STEM_labels.png, and exit.",
+)
+def segment(opacity: float, classes: tuple[str, ...] | None, legend: bool, **options: Any) -> None:
     """Write ADE20K segmentation maps of photographs.
 
     Files: STEM_segment.png (colours over the photograph, a legend beside it), STEM_labels.png
@@ -52,6 +74,13 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
     from dpt_cli.cli.order import take_order
 
     order = take_order("segment", RunOptions(**options), SUFFIXES)
+    unpainted = [kind for kind in order.options.formats if kind in ("labels", "npy")]
+    if classes and unpainted:
+        order.report.say(
+            f"--classes changes no {' or '.join(unpainted)} file: they hold all classes"
+        )
+    if not legend and "overlay" not in order.options.formats:
+        order.report.say("--no-legend changes nothing: only overlay has a legend")
 
     from dpt_cli.cli.run import run_task
     from dpt_cli.formats.writers import describe, write_ade20k_png, write_npy, write_png
@@ -69,7 +98,9 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
         if kind == "overlay":
             assert rgb is not None
             painted = overlay_labels(rgb, label_map, opacity, selected)
-            write_png(file, with_legend(painted, label_map, selected), describe(label_map))
+            if legend:
+                painted = with_legend(painted, label_map, selected)
+            write_png(file, painted, describe(label_map))
         elif kind == "color":
             write_png(file, colorize_labels(label_map, selected), describe(label_map))
         elif kind == "npy":
@@ -77,5 +108,7 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
         else:
             write_ade20k_png(file, label_map)
 
-    settings = {"opacity": opacity, "classes": classes and sorted(classes)}
+    settings: dict[str, Any] = {"opacity": opacity, "classes": classes and sorted(classes)}
+    if not legend:  # left out otherwise: folders made before there was a choice stay valid
+        settings["legend"] = False
     run_task(order, finish, write, settings, keeps_photographs="overlay" in order.options.formats)
