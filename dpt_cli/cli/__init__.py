@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from dpt_cli import __version__
-from dpt_cli.cli.bench.command import bench
+from dpt_cli.cli.bench.command import bench as bench_command
 from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.correction import looks_like_input, with_command
@@ -150,7 +150,7 @@ def dpt() -> None:
 
 dpt.add_command(depth)
 dpt.add_command(segment)
-dpt.add_command(bench)
+dpt.add_command(bench_command)  # `bench` is the folder
 dpt.add_command(models)
 dpt.add_command(config)
 

@@ -8,6 +8,7 @@ import click
 
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
+from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.errors import InputError
@@ -52,7 +53,8 @@ def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> 
     Raises:
         DptError: Nothing can be done.
     """
-    spec = load_registry(options.registry).find(task, options.model)
+    registry = load_registry(options.registry)
+    spec = choose_model(registry, task, options.model, options.weights, quiet=options.quiet)
     if _is_piped(options):
         report = Report(1, options.quiet, options.verbose, options.as_json)
         return Order(task, spec, options, suffixes, [], (), report)
