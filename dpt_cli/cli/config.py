@@ -71,7 +71,7 @@ def config(ctx: click.Context, command: str | None, as_json: bool, registry: Pat
     rows = [row for item in chosen for row in _rows(item, root, flags, refusals)]
     if as_json:
         # ASCII: any terminal can show it.
-        click.echo(json.dumps(rows, indent=2))
+        put(json.dumps(rows, indent=2), keep_lines=True)
     else:
         for line in _table(rows):
             put(line)

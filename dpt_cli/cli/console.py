@@ -50,18 +50,18 @@ def _escaped(match: re.Match[str]) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def say(line: object) -> None:
-    """Print one line for the user to standard error."""
-    text = printable(line)
+def say(line: object, *, keep_lines: bool = False) -> None:
+    """Print a line, or with `keep_lines` several, for the user to standard error."""
+    text = printable(line, keep_lines=keep_lines)
     if _print_above is None:
         click.echo(text, err=True)
     else:
         _print_above(text)
 
 
-def put(line: object) -> None:
-    """Print one line of a command's result to standard output."""
-    click.echo(printable(line))
+def put(text: object, *, keep_lines: bool = False) -> None:
+    """Print a line, or with `keep_lines` several, of a command's result to standard output."""
+    click.echo(printable(text, keep_lines=keep_lines))
 
 
 def put_path(path: Path | str) -> None:

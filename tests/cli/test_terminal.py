@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dpt_cli.checkpoint.registry import load_registry
 from front_door import FrontDoor, written_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
@@ -109,3 +110,13 @@ def test_json_on_a_terminal_goes_without_a_bar(folder: tuple[str, ...]) -> None:
     sent = on_terminal(*folder, "--json")
     assert _HIDE_CURSOR not in sent
     assert sent.count('{"schema"') == 5
+
+
+def test_a_list_of_models_cuts_no_name_at_80_columns() -> None:
+    shown = screen(on_terminal("models", "list"))
+    assert max(map(len, shown)) <= 80
+    for row in load_registry().rows:
+        assert any(line.startswith(row.task) and f" {row.name} " in line for line in shown)
+        assert any(f" {row.title}: " in line for line in shown)
+    assert "…" not in "".join(shown)
+    assert "larger is nearer, no unit" in " ".join(" ".join(shown).split())
