@@ -50,14 +50,11 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
     order = take_order("depth", run, SUFFIXES)
 
     from dpt_cli.cli.run import run_task
-    from dpt_cli.formats.writers import (
-        describe,
-        write_depth_png16,
-        write_npy,
-        write_pfm,
-        write_png,
-    )
+    from dpt_cli.formats.arrays import write_npy, write_pfm
+    from dpt_cli.formats.depth import write_depth_png16
+    from dpt_cli.formats.png import write_png
     from dpt_cli.maps.colors import colorize_depth
+    from dpt_cli.maps.facts import describe
     from dpt_cli.predict.predictor import predict_depth
 
     def write(kind: str, file: "Writer", depth_map: "DepthMap", _rgb: "RGB | None") -> None:

@@ -54,8 +54,11 @@ def segment(opacity: float, classes: tuple[str, ...] | None, **options: Any) -> 
     order = take_order("segment", RunOptions(**options), SUFFIXES)
 
     from dpt_cli.cli.run import run_task
-    from dpt_cli.formats.writers import describe, write_ade20k_png, write_npy, write_png
+    from dpt_cli.formats.arrays import write_npy
+    from dpt_cli.formats.labels import write_ade20k_png
+    from dpt_cli.formats.png import write_png
     from dpt_cli.maps.colors import colorize_labels, overlay_labels, with_legend
+    from dpt_cli.maps.facts import describe
     from dpt_cli.predict.predictor import predict_labels
 
     selected = None if classes is None else [NAMES.index(name) for name in classes]
