@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from dpt_cli import __version__
-from dpt_cli.cli.bench.command import bench
+from dpt_cli.cli.bench.command import bench as bench_command
 from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.depth import depth
@@ -105,7 +105,7 @@ def dpt() -> None:
 
 dpt.add_command(depth)
 dpt.add_command(segment)
-dpt.add_command(bench)
+dpt.add_command(bench_command)
 dpt.add_command(models)
 dpt.add_command(config)
 
