@@ -85,8 +85,9 @@ def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
     """Yield each stage's CPU time [s], as seen from its own threads."""
     from click.testing import CliRunner
 
-    from dpt_cli.cli import dpt, late_engine, run
-    from dpt_cli.formats import writers
+    from dpt_cli.cli import dpt
+    from dpt_cli.formats import png
+    from dpt_cli.pipeline import record, stages
 
     spent: dict[str, float] = defaultdict(float)
     lock = threading.Lock()
@@ -103,19 +104,13 @@ def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
         return call
 
     cv2.setNumThreads(1)  # else some of a stage's work is in OpenCV's threads
-    run.read_stamped = timed("read", run.read_stamped, time.thread_time)
-    run.decode_rgb = timed("decode", run.decode_rgb, time.thread_time)
-    run.prepare = timed("prepare", run.prepare, time.thread_time)
-    writers._write_all = timed("PNG", writers._write_all, time.thread_time)
-    run._Record.write = timed("write", run._Record.write, time.thread_time)
-    network = late_engine.LateEngine.__call__
-    late_engine.LateEngine.__call__ = timed("network", network, time.perf_counter)
-    stages = run.Stages
-
-    def with_finish(**given: Any) -> Any:
-        return stages(**{**given, "finish": timed("finish", given["finish"], time.thread_time)})
-
-    run.Stages = with_finish
+    record.read_stamped = timed("read", record.read_stamped, time.thread_time)
+    stages.decode_rgb = timed("decode", stages.decode_rgb, time.thread_time)
+    stages.prepare = timed("prepare", stages.prepare, time.thread_time)
+    png._write_all = timed("PNG", png._write_all, time.thread_time)
+    record.Record.write = timed("write", record.Record.write, time.thread_time)
+    stages.Infer.__call__ = timed("network", stages.Infer.__call__, time.perf_counter)
+    stages.Finish.__call__ = timed("finish", stages.Finish.__call__, time.thread_time)
     result = CliRunner().invoke(dpt, arguments)
     if result.exit_code:
         raise click.ClickException(result.output)

@@ -277,7 +277,7 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
 
     from dpt_cli.checkpoint.registry import load_registry
     from dpt_cli.formats.files import replacing
-    from dpt_cli.formats.writers import write_png
+    from dpt_cli.formats.png import write_png
     from dpt_cli.photos.decode import read_rgb
     from dpt_cli.predict.preprocess import network_input
     from published import authors_checkpoint, to_transformers, transformers_options

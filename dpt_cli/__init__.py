@@ -7,14 +7,16 @@ depth_map = predictor(rgb)  # uint8 (H, W, 3) in, DepthMap out
 
 from typing import TYPE_CHECKING, Any
 
+from dpt_cli.version import __version__
+
 if TYPE_CHECKING:
     from dpt_cli.maps import DepthMap, LabelMap
     from dpt_cli.photos.decode import read_rgb
+    from dpt_cli.pipeline.run import run
     from dpt_cli.predict.load import load
     from dpt_cli.predict.predictor import Predictor
 
-__all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb"]
-__version__ = "0.1.0"
+__all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb", "run"]
 
 _HOMES = {
     "DepthMap": "dpt_cli.maps",
@@ -22,6 +24,7 @@ _HOMES = {
     "Predictor": "dpt_cli.predict.predictor",
     "load": "dpt_cli.predict.load",
     "read_rgb": "dpt_cli.photos.decode",
+    "run": "dpt_cli.pipeline.run",
 }
 
 

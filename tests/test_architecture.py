@@ -14,6 +14,7 @@ _PACKAGE = _ROOT / "dpt_cli"
 # Folder by folder: the third-party packages and the other folders each may use. An entry for a file
 # beats its folder's. In this order nothing imports upward.
 _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
+    "version": (set(), set()),
     "errors": (set(), set()),
     "host": (set(), set()),
     "model": ({"torch"}, set()),
@@ -35,7 +36,13 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "cv2"},
         {"photos", "checkpoint", "engine", "maps", "metrics", "model.config", "errors"},
     ),
-    "pipeline": ({"numpy"}, {"predict", "photos", "formats", "engine", "host", "errors"}),
+    "pipeline": (
+        {"numpy"},
+        {
+            *("predict", "formats", "maps", "photos", "checkpoint", "engine", "host", "errors"),
+            "version",
+        },
+    ),
     "pipeline.plan": (set(), {"photos.find", "errors"}),
     "bench": (
         {"numpy", "torch"},

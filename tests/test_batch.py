@@ -23,7 +23,8 @@ from dpt_cli.errors import (
 from dpt_cli.maps import DepthMap
 from dpt_cli.pipeline import local as batch
 from dpt_cli.pipeline.budget import MemoryBudget
-from dpt_cli.pipeline.local import RGB, Done, Failed, Stages, run
+from dpt_cli.pipeline.events import Done, Failed
+from dpt_cli.pipeline.local import RGB, Stages, run
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.predict.predictor import Prepared
 

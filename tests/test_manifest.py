@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import dpt_cli
 from dpt_cli.errors import InputError, OutputError
 from dpt_cli.formats.files import is_temporary
 from dpt_cli.photos.source import Stamp, stamp_of
@@ -192,7 +193,7 @@ def test_a_photograph_is_done_again_when_it_or_an_output_changed(
         (replace(RECIPE, settings=SETTINGS | {"colormap": "magma"}), "do"),
         (replace(RECIPE, settings=SETTINGS | {"overlay": 0}), "do"),
         (replace(RECIPE, settings=SETTINGS | {"width": 640}), "do"),
-        (replace(RECIPE, settings={}), "do"),
+        (replace(RECIPE, settings={}), "skip"),
     ],
 )
 def test_a_photograph_is_done_again_with_other_settings_or_weights(
@@ -200,6 +201,16 @@ def test_a_photograph_is_done_again_with_other_settings_or_weights(
 ) -> None:
     desk.make()
     assert desk.decide(recipe) == expected
+
+
+def test_options_count_only_for_their_format(desk: Desk) -> None:
+    made = replace(RECIPE, options={"color": {"range": 1}, "npy": {}})
+    desk.make(made)
+    assert desk.decide(made) == "skip"
+    other = replace(RECIPE, options={"color": {"range": 2}, "npy": {}})
+    assert desk.decide(other) == "do"
+    fewer_formats(desk)
+    assert desk.decide(other) == "skip"
 
 
 def test_a_photograph_done_through_a_link_is_known_by_its_real_path(desk: Desk) -> None:
@@ -339,6 +350,8 @@ def test_the_keys_of_a_line_are_these(desk: Desk) -> None:
         "weights": "large",
         "weights_sha256": "ab" * 32,
         "facts": FACTS,
+        "dpt": dpt_cli.__version__,
+        "written_bytes": 1,
         "schema": 1,
     }
     assert failed == {

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 import dpt_cli
-from dpt_cli.cli.depth import SUFFIXES
 from front_door import RGB, invoke
 from loopback_hub import LoopbackHub
 
@@ -28,7 +27,7 @@ def depth_of(rgb: RGB, folder: Path, name: str) -> Values:
     Image.fromarray(rgb).save(folder / f"{name}.png")
     out = folder / "out"
     invoke("depth", folder / f"{name}.png", "-o", out, "--model", "tiny", "--format", "npy", "-q")
-    values: Values = np.load(out / f"{name}{SUFFIXES['npy']}")
+    values: Values = np.load(out / f"{name}_depth.npy")
     return values
 
 

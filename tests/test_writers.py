@@ -17,19 +17,15 @@ import pytest
 from PIL import Image
 
 from dpt_cli.errors import OutputError
+from dpt_cli.formats.arrays import write_npy, write_pfm
+from dpt_cli.formats.depth import write_depth_png16
 from dpt_cli.formats.files import Draft, is_temporary, replacing
-from dpt_cli.formats.writers import (
-    describe,
-    write_ade20k_png,
-    write_csv,
-    write_depth_png16,
-    write_npy,
-    write_palette_png,
-    write_pfm,
-    write_png,
-)
+from dpt_cli.formats.labels import write_ade20k_png
+from dpt_cli.formats.png import write_palette_png, write_png
+from dpt_cli.formats.rows import write_csv
 from dpt_cli.maps import DepthMap, LabelMap, Quantity
 from dpt_cli.maps.ade20k import COLORS
+from dpt_cli.maps.facts import describe
 from dpt_cli.photos.source import Stamp, stamp_of
 
 RNG = np.random.default_rng(seed=0)
@@ -331,7 +327,7 @@ from pathlib import Path
 import numpy as np
 from dpt_cli.errors import OutputError
 from dpt_cli.formats.files import replacing
-from dpt_cli.formats.writers import write_npy
+from dpt_cli.formats.arrays import write_npy
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
@@ -395,8 +391,8 @@ def test_temporary_names_are_told_from_others(name: str, expected: bool) -> None
 
 def test_writing_imports_neither_cv2_nor_matplotlib() -> None:
     code = (
-        "import sys, io; import numpy as np; import dpt_cli.formats.writers as w;"
-        "w.write_png(io.BytesIO(), np.zeros((2, 2), np.uint8));"
+        "import sys, io; import numpy as np; from dpt_cli.formats.png import write_png;"
+        "write_png(io.BytesIO(), np.zeros((2, 2), np.uint8));"
         "sys.exit('cv2' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -150,7 +150,7 @@ def dpt() -> None:
 
 dpt.add_command(depth)
 dpt.add_command(segment)
-dpt.add_command(bench_command)  # `bench` is the folder
+dpt.add_command(bench_command)
 dpt.add_command(models)
 dpt.add_command(config)
 

@@ -1,6 +1,6 @@
 """`dpt depth`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -8,22 +8,11 @@ from dpt_cli.cli.complete import complete_colormaps
 from dpt_cli.cli.options import RunOptions, run_options
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import InputError
-
-if TYPE_CHECKING:
-    from dpt_cli.formats.files import Writer
-    from dpt_cli.maps import DepthMap
-    from dpt_cli.pipeline.local import RGB
-
-SUFFIXES = {
-    "color": "_depth.png",
-    "npy": "_depth.npy",
-    "pfm": "_depth.pfm",
-    "png16": "_depth16.png",
-}
+from dpt_cli.formats.table import formats_of
 
 
 @click.command(cls=SettingsCommand)
-@run_options(tuple(SUFFIXES), default_format="color")
+@run_options(tuple(formats_of("depth")), default_format="color")
 @click.option(
     "--colormap",
     default="inferno",
@@ -47,34 +36,11 @@ def depth(colormap: str, invert: bool, **options: Any) -> None:
     run = RunOptions(**options)
     if "color" in run.formats:
         _check_colormap(colormap)
-    order = take_order("depth", run, SUFFIXES)
+    order = take_order("depth", run, {"colormap": colormap, "invert": invert})
 
     from dpt_cli.cli.run import run_task
-    from dpt_cli.formats.writers import (
-        describe,
-        write_depth_png16,
-        write_npy,
-        write_pfm,
-        write_png,
-    )
-    from dpt_cli.maps.colors import colorize_depth
-    from dpt_cli.predict.predictor import predict_depth
 
-    def write(kind: str, file: "Writer", depth_map: "DepthMap", _rgb: "RGB | None") -> None:
-        if kind == "color":
-            text = describe(depth_map) | {
-                "dpt:colormap": colormap,
-                "dpt:bright": "far" if invert else "near",
-            }
-            write_png(file, colorize_depth(depth_map, colormap, invert=invert), text)
-        elif kind == "npy":
-            write_npy(file, depth_map.values)
-        elif kind == "pfm":
-            write_pfm(file, depth_map.values)
-        else:
-            write_depth_png16(file, depth_map)
-
-    run_task(order, predict_depth, write, {"colormap": colormap, "invert": invert})
+    run_task(order)
 
 
 def _check_colormap(name: str) -> None:

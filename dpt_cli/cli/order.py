@@ -1,8 +1,9 @@
-"""What a run is asked to do: its photographs, weights and outputs, told before heavy imports."""
+"""What a command is asked to do: photographs, weights, outputs; planned before heavy imports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,10 +12,9 @@ from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
-from dpt_cli.errors import InputError
-from dpt_cli.photos.find import STDIN, BadInput, Found, find_photographs, read_list
-from dpt_cli.pipeline.made import MadeByDpt
-from dpt_cli.pipeline.plan import Job, check_folder, plan
+from dpt_cli.photos.find import STDIN, read_list
+from dpt_cli.pipeline.run import Run, passed_over, plan_run
+from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 
 STDOUT = Path("-")
 
@@ -24,30 +24,21 @@ class Order:
     """A run, worked out but not begun.
 
     Attributes:
-        task: What the weights are for.
         spec: The weights' row.
         options: The command's options.
-        suffixes: What follows a photograph's name, for every format the command knows.
-        jobs: The photographs and their outputs; none where they go through pipes.
-        failures: Inputs that cannot be photographs.
-        report: What reports the run.
+        settings: What to make of the photographs.
+        run: The run; None where a photograph goes through pipes.
+        report: What reports it.
     """
 
-    task: Task
     spec: CheckpointSpec
     options: RunOptions
-    suffixes: Mapping[str, str]
-    jobs: list[Job]
-    failures: Sequence[BadInput]
+    settings: RunSettings
+    run: Run | None
     report: Report
 
-    @property
-    def is_piped(self) -> bool:
-        """Whether a photograph comes from standard input or goes to standard output."""
-        return _is_piped(self.options)
 
-
-def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> Order:
+def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any]) -> Order:
     """Find the photographs, plan their outputs, and say how many there are.
 
     Raises:
@@ -55,42 +46,42 @@ def take_order(task: Task, options: RunOptions, suffixes: Mapping[str, str]) -> 
     """
     registry = load_registry(options.registry)
     spec = choose_model(registry, task, options.model, options.weights, quiet=options.quiet)
-    if _is_piped(options):
+    settings = RunSettings(
+        formats=options.formats,
+        output=options.output,
+        options=format_options,
+        engine=EngineSettings(
+            options.weights,
+            options.device,
+            options.precision,
+            options.engine,
+            options.cuda_graphs,
+            options.offline,
+        ),
+        resolution=options.resolution,
+        multiple_of=options.multiple_of,
+        batch_size=options.batch_size,
+        force=options.force,
+        dry_run=options.dry_run,
+        max_errors=options.max_errors,
+    )
+    if STDIN in options.inputs or options.output == STDOUT:
         report = Report(1, options.quiet, options.verbose, options.as_json)
-        return Order(task, spec, options, suffixes, [], (), report)
-    found = _find(options)
-    chosen = {kind: suffixes[kind] for kind in options.formats}
-    jobs, clashing = plan(found.photographs, options.output, chosen)
-    failures = (*found.failures, *clashing)
-    check_folder(options.output)
-    report = Report(len(jobs) + len(failures), options.quiet, options.verbose, options.as_json)
-    has_more = found.num_skipped or found.num_made
-    remark = f" ({_passed_over(found)} skipped)" if has_more else ""
-    report.say(f"{counted(len(jobs), 'photograph')}{remark}, {spec.title}")
-    return Order(task, spec, options, suffixes, jobs, failures, report)
+        return Order(spec, options, settings, None, report)
+    run = plan_run(spec, _inputs(options), settings)
+    num_photographs = len(run.jobs) + len(run.failures)
+    report = Report(num_photographs, options.quiet, options.verbose, options.as_json)
+    has_more = run.found.num_skipped or run.found.num_made
+    remark = f" ({passed_over(run.found)} skipped)" if has_more else ""
+    report.say(f"{counted(len(run.jobs), 'photograph')}{remark}, {spec.title}")
+    return Order(spec, options, settings, run, report)
 
 
-def _is_piped(options: RunOptions) -> bool:
-    return STDIN in options.inputs or options.output == STDOUT
-
-
-def _find(options: RunOptions) -> Found:
+def _inputs(options: RunOptions) -> tuple[Path, ...]:
     if options.nul and options.from_file is None:
         raise click.UsageError("-0 tells how the list of --from is separated: give one")
     listed = read_list(options.from_file, nul=options.nul) if options.from_file else ()
     given = (*options.inputs, *listed)
     if not given:
         raise click.UsageError("no INPUT: name photographs or folders, or a list with --from")
-    found = find_photographs(given, options.output, MadeByDpt())
-    if not (found.photographs or found.failures):
-        names = ", ".join(str(path) for path in given[:3])
-        raise InputError(f"no images in {names} ({_passed_over(found)})")
-    return found
-
-
-def _passed_over(found: Found) -> str:
-    others = counted(found.num_skipped, "other file")
-    if not found.num_made:
-        return others
-    maps = f"{counted(found.num_made, 'map')} made by dpt"
-    return f"{others}, {maps}" if found.num_skipped else maps
+    return given

@@ -1,21 +1,26 @@
 """One photograph through pipes: `-` for standard input, `-o -` for standard output."""
 
 import sys
+import time
 from contextlib import ExitStack
 
 import click
 
-from dpt_cli.cli.late_engine import Finish, LateEngine, Write
+from dpt_cli.cli import memory
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.order import STDOUT, Order
+from dpt_cli.cli.report import what_made
 from dpt_cli.errors import OutputError
 from dpt_cli.formats.files import Draft
+from dpt_cli.formats.table import formats_of
 from dpt_cli.maps.facts import facts_of
 from dpt_cli.photos.decode import decode_rgb, read_rgb
 from dpt_cli.photos.find import STDIN
-from dpt_cli.pipeline.local import Done
+from dpt_cli.pipeline.events import Done
+from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.plan import Job, check_folder
-from dpt_cli.predict.predictor import MapT, infer, prepare
+from dpt_cli.pipeline.stages import Finish
+from dpt_cli.predict.predictor import infer, prepare
 
 
 def check_pipes(options: RunOptions) -> None:
@@ -40,40 +45,54 @@ def check_pipes(options: RunOptions) -> None:
         raise click.UsageError("'-o -' and --json both want standard output")
 
 
-def run_pipe(order: Order, finish: Finish[MapT], write: Write[MapT]) -> None:
+def run_pipe(order: Order) -> None:
     """Turn one photograph into files, or into bytes on standard output.
 
     Raises:
         DptError: It could not be done.
     """
-    spec, options, suffixes, report = order.spec, order.options, order.suffixes, order.report
+    spec, options, settings, report = order.spec, order.options, order.settings, order.report
     check_pipes(options)
-    outputs = {kind: options.output / f"stdin{suffixes[kind]}" for kind in options.formats}
+    formats = formats_of(spec.task)
+    outputs = {kind: options.output / f"stdin{formats[kind].suffix}" for kind in options.formats}
     is_piped = options.output == STDOUT
     if not is_piped:
         check_folder(options.output)
     taken = [path for path in outputs.values() if path.exists()]
     if taken and not (is_piped or options.force):
-        raise OutputError(f"{taken[0]} exists; see --force")
+        raise OutputError(f"{taken[0]} exists; use --force to overwrite it")
     report.say(f"1 photograph, {spec.title}")
     path = options.inputs[0]
-    engine = LateEngine(spec, options, report)
+    engine = LazyEngine(
+        spec,
+        settings.engine,
+        report.say,
+        lambda loaded: memory.loaded(keep_freed=loaded.device == "cpu"),
+    )
     engine.load_ahead()
+    started = time.monotonic()
     rgb = decode_rgb(sys.stdin.buffer.read()) if path == STDIN else read_rgb(path)
     prepared = prepare(rgb, spec, options.resolution, options.multiple_of)
-    raw = infer(engine, [prepared])[0]
-    result = finish(raw, prepared, spec, engine.weights.label)
+    raw = infer(engine.load(), [prepared])[0]
+    result = Finish(spec, engine)(raw, prepared)
     if is_piped:
-        write(options.formats[0], sys.stdout.buffer, result, rgb)
+        formats[options.formats[0]].write(sys.stdout.buffer, result, rgb, settings.options)
         sys.stdout.buffer.flush()
     else:
         with ExitStack() as drafts:
             for kind, output in outputs.items():
                 draft = drafts.enter_context(Draft(output, options.output))
-                write(kind, draft, result, rgb)
+                formats[kind].write(draft, result, rgb, settings.options)
                 draft.finish()
                 draft.publish(overwrite=options.force)
-        facts = {**facts_of(result), "device": engine.device, "seconds": 0.0}
-        report.done(Done(Job(path, outputs), facts), engine.identity())
-    for line in engine.facts():
+        weights, device = engine.weights, engine.load().device
+        facts = {
+            "model": spec.id,
+            "weights_sha256": weights.sha256,
+            **facts_of(result),
+            "device": device,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        report.done(Done(Job(path, outputs), facts))
+    for line in what_made(spec, engine):
         report.say(line)

@@ -10,13 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli import console
 from dpt_cli.pipeline.plan import Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from dpt_cli.pipeline.local import Done, Failed
+    from dpt_cli.pipeline.events import Done, Failed
+    from dpt_cli.pipeline.lazy_engine import LazyEngine
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1
@@ -102,11 +104,11 @@ class Report:
         if self._as_json:
             self._tell(job, "skipped", {})
 
-    def done(self, outcome: "Done", identity: Mapping[str, str]) -> None:
+    def done(self, outcome: "Done") -> None:
         """Tell of a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
-        self._tell(outcome.job, "done", {**identity, **outcome.facts})
+        self._tell(outcome.job, "done", outcome.facts)
         if self._verbose:
             height, width = outcome.facts["network_hw"]
             self.say(
@@ -185,3 +187,16 @@ class Report:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where it is not one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def what_made(spec: CheckpointSpec, engine: "LazyEngine | None") -> Sequence[str]:
+    """Say which weights made the maps, how they were checked, and what the numbers mean."""
+    if engine is None or not engine.is_loaded:
+        return ()
+    weights, loaded = engine.weights, engine.load()
+    return (
+        f"weights: {weights.label} (checked against: {weights.checked})",
+        f"device: {loaded.device}, {loaded.precision}",
+        *([f"precision: {loaded.remark}"] if loaded.remark else []),
+        f"numbers: {spec.meaning}",
+    )

@@ -1,6 +1,6 @@
 """`dpt segment`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -8,22 +8,8 @@ from dpt_cli.cli.console import put
 from dpt_cli.cli.options import RunOptions, run_options
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.cli.values import NameList
+from dpt_cli.formats.table import formats_of
 from dpt_cli.maps.ade20k import NAMES
-
-if TYPE_CHECKING:
-    from dpt_cli.checkpoint.specs import CheckpointSpec
-    from dpt_cli.engine import RawOutput
-    from dpt_cli.formats.files import Writer
-    from dpt_cli.maps import LabelMap
-    from dpt_cli.pipeline.local import RGB
-    from dpt_cli.predict.predictor import Prepared
-
-SUFFIXES = {
-    "overlay": "_segment.png",
-    "labels": "_labels.png",
-    "color": "_color.png",
-    "npy": "_labels.npy",
-}
 
 
 def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -34,7 +20,7 @@ def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 
 @click.command(cls=SettingsCommand)
-@run_options(tuple(SUFFIXES), default_format="overlay")
+@run_options(tuple(formats_of("segment")), default_format="overlay")
 @click.option(
     "--opacity",
     type=click.FloatRange(0, 1),
@@ -73,7 +59,9 @@ def segment(opacity: float, classes: tuple[str, ...] | None, legend: bool, **opt
     """
     from dpt_cli.cli.order import take_order
 
-    order = take_order("segment", RunOptions(**options), SUFFIXES)
+    order = take_order(
+        "segment", RunOptions(**options), {"opacity": opacity, "classes": classes, "legend": legend}
+    )
     unpainted = [kind for kind in order.options.formats if kind in ("labels", "npy")]
     if classes and unpainted:
         order.report.say(
@@ -83,32 +71,5 @@ def segment(opacity: float, classes: tuple[str, ...] | None, legend: bool, **opt
         order.report.say("--no-legend changes nothing: only overlay has a legend")
 
     from dpt_cli.cli.run import run_task
-    from dpt_cli.formats.writers import describe, write_ade20k_png, write_npy, write_png
-    from dpt_cli.maps.colors import colorize_labels, overlay_labels, with_legend
-    from dpt_cli.predict.predictor import predict_labels
 
-    selected = None if classes is None else [NAMES.index(name) for name in classes]
-
-    def finish(
-        raw: "RawOutput", prepared: "Prepared", _spec: "CheckpointSpec", weights: str
-    ) -> "LabelMap":
-        return predict_labels(raw, prepared, weights)
-
-    def write(kind: str, file: "Writer", label_map: "LabelMap", rgb: "RGB | None") -> None:
-        if kind == "overlay":
-            assert rgb is not None
-            painted = overlay_labels(rgb, label_map, opacity, selected)
-            if legend:
-                painted = with_legend(painted, label_map, selected)
-            write_png(file, painted, describe(label_map))
-        elif kind == "color":
-            write_png(file, colorize_labels(label_map, selected), describe(label_map))
-        elif kind == "npy":
-            write_npy(file, label_map.labels)
-        else:
-            write_ade20k_png(file, label_map)
-
-    settings: dict[str, Any] = {"opacity": opacity, "classes": classes and sorted(classes)}
-    if not legend:  # left out otherwise: folders made before there was a choice stay valid
-        settings["legend"] = False
-    run_task(order, finish, write, settings, keeps_photographs="overlay" in order.options.formats)
+    run_task(order)

@@ -25,7 +25,7 @@ def resolve_engine(name: str, device: str, precision: str) -> str:
             raise DeviceError("int8 is OpenVINO's: --engine openvino, or leave it to auto")
         name = "openvino"
     if name == "auto":
-        return "openvino" if is_here and fits and (device == "cpu" or not _has_gpu()) else "torch"
+        return "openvino" if is_here and fits and (device == "cpu" or not has_gpu()) else "torch"
     if name == "openvino":
         if not is_here:
             raise DeviceError(f"OpenVINO is not installed: {_INSTALL}")
@@ -46,7 +46,7 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Tell whether torch might find a GPU, by its driver alone."""
     library = "nvcuda" if sys.platform == "win32" else "cuda"
     return sys.platform == "darwin" or ctypes.util.find_library(library) is not None

@@ -24,6 +24,7 @@ from dpt_cli.errors import (
 )
 from dpt_cli.host import num_cores
 from dpt_cli.pipeline.budget import BYTES_PER_PIXEL, MemoryBudget, decoding_bytes
+from dpt_cli.pipeline.events import Done, Failed
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.predict.predictor import MapT, Prepared
 
@@ -55,22 +56,6 @@ class Stages(Generic[MapT]):
     finish: Callable[[RawOutput, Prepared], MapT]
     write: Callable[[MapT, RGB | None, Job], Mapping[str, Any]]
     keeps_photographs: bool = False
-
-
-@dataclass(frozen=True)
-class Done:
-    """A photograph whose outputs are all written, and what is to be said of it."""
-
-    job: Job
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A photograph that could not be done, and why."""
-
-    job: Job
-    error: DptError
 
 
 @dataclass(frozen=True)

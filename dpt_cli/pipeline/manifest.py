@@ -10,13 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 from dpt_cli.errors import OutputError, errors_as
 from dpt_cli.formats.files import open_regular
 from dpt_cli.photos.source import Stamp, is_same
+from dpt_cli.version import __version__
 
 MANIFEST_NAME = "manifest.jsonl"
 LOCK_NAME = ".dpt.lock"
@@ -25,6 +26,8 @@ Outputs = Mapping[str, Path]  # by format
 Facts = Mapping[str, Any]  # JSON values, floats finite
 Stamps = Mapping[str, Stamp]  # of outputs, by format
 
+# To be raised with every change of the bytes that some format holds for the same map.
+WRITTEN_BYTES = 1
 _SCHEMA = 1
 # As the last key: a line that has it is whole.
 _ENDS = (f', "schema": {_SCHEMA}}}\n', f', "schema": {_SCHEMA}}}')
@@ -35,11 +38,23 @@ _GARBLED = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides an output's bytes, besides the photograph."""
+    """What decides an output's bytes, besides the photograph.
 
-    settings: Facts  # JSON values; not device, batch size or the list of formats
-    weights: str  # a name, for readers
+    Attributes:
+        settings: JSON values; not device, batch size or the list of formats.
+        weights: A name, for readers.
+        weights_sha256: Hash of the weights.
+        options: What decides one format's bytes alone, by format.
+    """
+
+    settings: Facts
+    weights: str
     weights_sha256: str
+    options: Mapping[str, Facts] = field(default_factory=dict)
+
+    def of(self, kind: str) -> Facts:
+        """Return the settings that decide one format's bytes."""
+        return {**self.settings, **self.options.get(kind, {})}
 
 
 class Manifest:
@@ -53,7 +68,8 @@ class Manifest:
     - `outputs`: paths by format, relative to the folder, with `/`; empty except in `begun`, `done`.
     - `input`: `path`, absolute, links followed; in `done` also `size`, `mtime_ns`, `sha256`.
     - In `begun` and `done`: `files`, these three of each output.
-    - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, whatever the run reports.
+    - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, whatever the run reports; `dpt`,
+      the version, and `written_bytes`, that of the formats.
     - In `failed`: `error`, in words, and `traceback` where it was unexpected.
 
     Opening makes the folder. With `read_only`, for a dry run, nothing is made, locked or written.
@@ -133,8 +149,8 @@ class Manifest:
         if any(names[kind] not in self._lines for kind in there):
             return "foreign"
         real = _real(photograph)
-        wanted = _text(dict(recipe.settings)), recipe.weights_sha256, real
-        is_current: dict[str, bool] = {}
+        is_photograph: dict[str, bool] = {}
+        is_done = there == set(names)
         for kind in there:
             line, claim = self._lines[names[kind]], self._claims.get(names[kind], "")
             record = _parsed(line)
@@ -145,11 +161,11 @@ class Manifest:
             is_as_made = _has_stamp(outputs[kind], record, names[kind])
             if not is_as_made and not _has_stamp(outputs[kind], _parsed(claim), names[kind]):
                 return "edited"
-            if line not in is_current:
-                made = _text(_get(record, "settings")), _get(record, "weights_sha256"), made_of
-                is_current[line] = made == wanted and _is_file(Path(real), _get(record, "input"))
-            is_current[line] &= is_as_made and _get(record, "outputs", kind) == names[kind]
-        return "skip" if there == set(names) and all(is_current.values()) else "do"
+            if line not in is_photograph:
+                is_photograph[line] = made_of == real and _is_file(Path(real), record.get("input"))
+            is_done &= is_as_made and is_photograph[line] and _is_made_by(record, recipe, kind)
+            is_done &= _get(record, "outputs", kind) == names[kind]
+        return "skip" if is_done else "do"
 
     def known(self, output: Path) -> list[Stamp]:
         """Return the stamps that a file of ours may have under an output's name."""
@@ -176,7 +192,15 @@ class Manifest:
         facts: Facts,
     ) -> None:
         """Record outputs; `stamp` is the photograph's, `files` are theirs."""
-        made = vars(recipe) | {"settings": dict(recipe.settings), "facts": dict(facts)}
+        settings = {key: value for kind in outputs for key, value in recipe.of(kind).items()}
+        made = {
+            "settings": settings,
+            "weights": recipe.weights,
+            "weights_sha256": recipe.weights_sha256,
+            "facts": dict(facts),
+            "dpt": __version__,
+            "written_bytes": WRITTEN_BYTES,
+        }
         source = {"path": _real(photograph), **stamp}
         self._append("done", outputs, source, files={**files}, **made)
 
@@ -344,6 +368,13 @@ def _stamp_of(record: Facts, name: str) -> Stamp | None:
     kinds = [kind for kind in outputs if outputs[kind] == name] if isinstance(outputs, dict) else []
     stamp = _get(record, "files", kinds[0]) if kinds else None
     return stamp if _is_stamp(stamp) else None
+
+
+def _is_made_by(record: Facts, recipe: Recipe, kind: str) -> bool:
+    made, wanted = _get(record, "settings"), recipe.of(kind)
+    if not isinstance(made, dict) or record.get("weights_sha256") != recipe.weights_sha256:
+        return False
+    return _text({key: made.get(key) for key in wanted}) == _text(wanted)
 
 
 def _has_stamp(output: Path, record: Facts, name: str) -> bool:

@@ -228,7 +228,7 @@ def test_an_unforeseen_error_costs_its_photograph_and_is_recorded(
             raise KeyError("a defect")
         return predictor.prepare(rgb, *_)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("dpt_cli.cli.run.prepare", prepare)
+    monkeypatch.setattr("dpt_cli.pipeline.stages.prepare", prepare)
     result = dpt("depth", ".", "-o", "out", code=3)
     assert sorted(paths(result)) == ["out/a_depth.png", "out/ccc_depth.png"]
     assert "Failed: bb.png: unexpected KeyError: 'a defect'" in result.stderr
@@ -246,7 +246,7 @@ def test_the_same_unforeseen_error_again_and_again_ends_the_run(
     def prepare(*_: object) -> Prepared:
         raise KeyError("a defect")
 
-    monkeypatch.setattr("dpt_cli.cli.run.prepare", prepare)
+    monkeypatch.setattr("dpt_cli.pipeline.stages.prepare", prepare)
     result = dpt("depth", ".", "-o", "out", code=1)
     assert result.stderr.count("\nFailed: ") == 5
     assert "the last 5 photographs failed in the same unexpected way" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from dpt_cli.cli.report import Report
 from dpt_cli.errors import InputError
-from dpt_cli.pipeline.local import Failed
+from dpt_cli.pipeline.events import Failed
 from dpt_cli.pipeline.plan import Job
 
 

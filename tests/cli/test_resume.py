@@ -105,6 +105,13 @@ def change_output() -> None:
     Path(A).write_bytes(data)
 
 
+def test_options_of_a_format_that_is_not_asked_for_do_nothing_again(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    assert run(dpt, "--format", "npy") == ["out/a_depth.npy"]
+    assert run(dpt, "--format", "npy", "--colormap", "magma", "--invert") == []
+    assert run(dpt, "--precision", "fp32", "--format", "npy", "--engine", "torch") == []
+
+
 @pytest.mark.parametrize("change", [change_input, remove_output])
 def test_a_photograph_that_changed_is_done_again_alone(
     first: FrontDoor, change: Callable[[], None]
@@ -387,7 +394,7 @@ def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
         "task": "depth",
         "target_hw": [SIDE_PX, SIDE_PX],
         "multiple_of": 16,
-        "precision": "auto",
+        "precision": "fp32",
         "engine": "torch",
         "colormap": "gray",
         "invert": False,

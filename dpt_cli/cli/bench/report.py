@@ -52,7 +52,7 @@ def report(
         print_report(rows, machine, peaks, advice)
     if options.csv is not None and rows:
         from dpt_cli.formats.files import replacing
-        from dpt_cli.formats.writers import write_csv
+        from dpt_cli.formats.rows import write_csv
 
         with replacing(options.csv, overwrite=options.force) as file:
             write_csv(file, [_flat(row) for row in rows])
@@ -60,7 +60,7 @@ def report(
     if options.plot is not None and any(row.is_measured for row in rows):
         from dpt_cli.cli.bench.plot import draw
         from dpt_cli.formats.files import replacing
-        from dpt_cli.formats.writers import write_png
+        from dpt_cli.formats.png import write_png
 
         with replacing(options.plot, overwrite=options.force) as file:
             write_png(file, draw(rows, machine), {"Software": "dpt"})

@@ -1,0 +1,73 @@
+"""The formats a map can be written in, one entry each.
+
+Adding a format is one entry here, one writer in this folder and one round-trip test. Nothing heavy
+is imported before a map is written: `--help` lists this table.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from dpt_cli.formats.depth import RGB
+    from dpt_cli.formats.files import Writer
+    from dpt_cli.maps.types import DepthMap, LabelMap
+
+Task = Literal["depth", "segment"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        task: Whose maps it takes.
+        name: The word after `--format`.
+        suffix: What follows a photograph's name.
+        bytes_per_pixel: Size of the file, seen on photographs; a PNG's varies by a factor of two.
+        options: What decides its bytes, besides the map.
+        needs_photograph: Whether the photograph is painted into it.
+    """
+
+    task: Task
+    name: str
+    suffix: str
+    bytes_per_pixel: float
+    options: tuple[str, ...] = ()
+    needs_photograph: bool = False
+
+    def write(
+        self,
+        file: "Writer",
+        result: "DepthMap | LabelMap",
+        rgb: "RGB | None",
+        options: Mapping[str, Any],
+    ) -> None:
+        """Write a map.
+
+        Args:
+            file: Takes the bytes.
+            result: The map.
+            rgb: The photograph, uint8 (H, W, 3), where it is needed.
+            options: The values of `options`, and others that do not matter here.
+        """
+        module = {"depth": "dpt_cli.formats.depth", "segment": "dpt_cli.formats.labels"}[self.task]
+        getattr(importlib.import_module(module), self.name)(file, result, rgb, options)
+
+
+_ALL = (
+    Format("depth", "color", "_depth.png", 0.6, ("colormap", "invert")),
+    Format("depth", "npy", "_depth.npy", 4.0),
+    Format("depth", "pfm", "_depth.pfm", 4.0),
+    Format("depth", "png16", "_depth16.png", 1.3),
+    Format("segment", "overlay", "_segment.png", 1.6, ("opacity", "classes", "legend"), True),
+    Format("segment", "labels", "_labels.png", 0.1),
+    Format("segment", "color", "_color.png", 0.15, ("classes",)),
+    Format("segment", "npy", "_labels.npy", 1.0),
+)
+
+
+def formats_of(task: Task) -> dict[str, Format]:
+    """Return a task's formats by name, the default first."""
+    return {entry.name: entry for entry in _ALL if entry.task == task}

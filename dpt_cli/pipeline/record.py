@@ -1,0 +1,142 @@
+"""What is recorded of each photograph, on its way and in the output folder's manifest."""
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.engine.choice import has_gpu, resolve_engine
+from dpt_cli.errors import UnexpectedError
+from dpt_cli.formats.files import Draft
+from dpt_cli.formats.table import Format
+from dpt_cli.maps import DepthMap, LabelMap
+from dpt_cli.maps.facts import facts_of
+from dpt_cli.photos.source import Stamp, read_stamped
+from dpt_cli.pipeline.events import Failed
+from dpt_cli.pipeline.lazy_engine import LazyEngine
+from dpt_cli.pipeline.manifest import Decision, Manifest, Recipe
+from dpt_cli.pipeline.plan import Job
+from dpt_cli.pipeline.settings import EngineSettings, RunSettings
+
+
+class Record:
+    """Reads photographs, writes their maps, and keeps the manifest true at every step."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        engine: LazyEngine,
+        spec: CheckpointSpec,
+        settings: RunSettings,
+        formats: Sequence[Format],
+    ) -> None:
+        self._manifest, self._engine, self._spec = manifest, engine, spec
+        self._settings = settings
+        self._formats = {entry.name: entry for entry in formats}
+        self._shared = _shared_settings(spec, settings)
+        self._options = {
+            name: {key: _as_json(settings.options[key]) for key in entry.options}
+            for name, entry in self._formats.items()
+        }
+        self._begun: dict[Path, tuple[Stamp, float]] = {}
+
+    def decide(self, job: Job) -> Decision:
+        """Return what is to become of a photograph."""
+        # Without records or outputs nothing can be skipped, and the weights need not be known.
+        may_be_done = self._manifest.num_records and any(map(os.path.lexists, job.outputs.values()))
+        recipe = self._recipe("", self._expected_sha256() if may_be_done else "")
+        return self._manifest.decide(job.photograph, job.outputs, recipe)
+
+    def _expected_sha256(self) -> str:
+        """Return the hash of the weights; a dry run asks the registry rather than download them."""
+        if self._settings.dry_run and not self._engine.is_here:
+            return next((source.sha256 for source in self._spec.sources), None) or ""
+        return self._engine.weights.sha256
+
+    def num_deaths(self, job: Job) -> int:
+        """Return how often a run died while it worked on a photograph."""
+        return self._manifest.num_deaths(job.photograph)
+
+    def read(self, job: Job) -> bytes:
+        """Read a photograph's file, once."""
+        started = time.monotonic()
+        self._manifest.reading(job.photograph)
+        data, stamp = read_stamped(job.photograph)
+        self._begun[job.photograph] = (stamp, started)
+        return data
+
+    def write(
+        self, result: DepthMap | LabelMap, rgb: npt.NDArray[np.uint8] | None, job: Job
+    ) -> dict[str, Any]:
+        """Write all outputs of a photograph, claim them, give them their names, record them.
+
+        Returns:
+            The facts of the map.
+
+        Raises:
+            OutputError: A file cannot, or must not, be written.
+        """
+        stamp, started = self._begun.pop(job.photograph)
+        manifest, force = self._manifest, self._settings.force
+        with ExitStack() as drafts:
+            made: dict[str, Draft] = {}
+            for kind, path in job.outputs.items():
+                made[kind] = drafts.enter_context(Draft(path, manifest.folder))
+                self._formats[kind].write(made[kind], result, rgb, self._settings.options)
+            files = {kind: draft.finish() for kind, draft in made.items()}
+            known = {kind: manifest.known(path) for kind, path in job.outputs.items()}
+            for kind, draft in made.items():
+                draft.check(known[kind], overwrite=force)
+            manifest.begin(job.photograph, job.outputs, files)
+            for kind, draft in made.items():
+                draft.publish(known[kind], overwrite=force)
+        weights, device = self._engine.weights, self._engine.load().device
+        seconds = round(time.monotonic() - started, 3)
+        facts = {**facts_of(result), "device": device, "seconds": seconds}
+        recipe = self._recipe(weights.label, weights.sha256)
+        manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
+        return {"model": self._spec.id, "weights_sha256": weights.sha256, **facts}
+
+    def failed(self, outcome: Failed) -> None:
+        """Record a failure."""
+        self._begun.pop(outcome.job.photograph, None)
+        error = outcome.error
+        traceback = error.traceback if isinstance(error, UnexpectedError) else ""
+        self._manifest.failed(outcome.job.photograph, str(error), traceback)
+
+    def _recipe(self, weights: str, sha256: str) -> Recipe:
+        return Recipe(self._shared, weights, sha256, self._options)
+
+
+def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, Any]:
+    """Return what decides the bytes of every format; engine and precision as they will be."""
+    run = settings.engine
+    engine = resolve_engine(run.engine, run.device, run.precision)
+    return {
+        "task": spec.task,
+        "target_hw": list(settings.resolution or spec.input.target_hw),
+        "multiple_of": settings.multiple_of,
+        "precision": _precision(run, engine),
+        "engine": engine,
+    }
+
+
+def _as_json(value: Any) -> Any:
+    return sorted(value) if isinstance(value, tuple) else value
+
+
+def _precision(settings: EngineSettings, engine: str) -> str:
+    """Return the arithmetic that `auto` will be, without torch where no GPU can be meant."""
+    if settings.precision != "auto":
+        return settings.precision
+    if engine == "openvino" or settings.device == "cpu" or not has_gpu():
+        return "fp32"
+    from dpt_cli.engine.torch.engine import resolve_device, resolve_precision
+
+    return resolve_precision("auto", resolve_device(settings.device))

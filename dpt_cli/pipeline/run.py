@@ -1,0 +1,287 @@
+"""A run over many photographs, planned at once and then done event by event; and again, continued.
+
+Knows no terminal: whoever iterates over the events shows them.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec, Task
+from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
+from dpt_cli.formats.table import Format, formats_of
+from dpt_cli.photos.find import BadInput, Found, find_photographs
+from dpt_cli.pipeline.events import Done, Event, Failed, Planned, Skipped
+from dpt_cli.pipeline.made import MadeByDpt
+from dpt_cli.pipeline.plan import Job, check_folder, plan
+from dpt_cli.pipeline.settings import EngineSettings, RunSettings
+
+if TYPE_CHECKING:
+    from dpt_cli.engine import Engine
+    from dpt_cli.pipeline.lazy_engine import LazyEngine
+    from dpt_cli.pipeline.manifest import Manifest
+    from dpt_cli.pipeline.record import Record
+
+# So many photographs in a row that fail for the same unforeseen cause: the next would, too.
+_MAX_IN_A_ROW = 5
+_UNTOUCHED = {
+    "foreign": "output already exists and was not made from this photograph by dpt",
+    "edited": "output was changed since dpt made it",
+}
+# The options of formats that Python users need not name.
+_DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
+    "depth": {"colormap": "inferno", "invert": False},
+    "segment": {"opacity": 0.5, "classes": None, "legend": True},
+}
+
+
+class StoppedError(DptError):
+    """More photographs failed than the user allows, or than makes sense to try."""
+
+
+@dataclass
+class Run:
+    """A run, planned: its photographs and their outputs are known, nothing is loaded.
+
+    Attributes:
+        spec: The weights' row.
+        settings: What to make, and how.
+        found: What the inputs stand for.
+        jobs: The photographs and their outputs.
+        failures: Inputs that cannot be photographs, or that cannot have an output.
+        engine: The network, once the events are asked for.
+        is_locked: False where the output folder's file system has no locks, once known.
+    """
+
+    spec: CheckpointSpec
+    settings: RunSettings
+    found: Found
+    jobs: list[Job]
+    failures: tuple[BadInput, ...]
+    engine: "LazyEngine | None" = field(default=None, init=False)
+    is_locked: bool = field(default=True, init=False)
+
+    @property
+    def formats(self) -> list[Format]:
+        """Return the formats to write."""
+        known = formats_of(self.spec.task)
+        return [known[name] for name in self.settings.formats]
+
+    def events(
+        self,
+        notify: Callable[[str], None] = lambda _line: None,
+        on_loaded: Callable[["Engine"], None] = lambda _engine: None,
+    ) -> Generator[Event, None, None]:
+        """Do every photograph and yield what became of it; closing the generator stops the run.
+
+        Args:
+            notify: Takes one line for the user: what is downloaded, loaded, converted.
+            on_loaded: Called once the network is ready.
+
+        Raises:
+            OutputError: The output folder cannot be used.
+            DptError: Weights or device: nothing more can be done.
+            StoppedError: Too many photographs failed.
+        """
+        if not self.jobs:
+            yield from map(_failed, self.failures)
+            return
+        from dpt_cli.formats.files import is_temporary
+        from dpt_cli.pipeline.lazy_engine import LazyEngine
+        from dpt_cli.pipeline.manifest import Manifest
+
+        settings = self.settings
+        self.engine = LazyEngine(self.spec, settings.engine, notify, on_loaded)
+        with Manifest(settings.output, read_only=settings.dry_run) as manifest:
+            if not settings.dry_run:
+                manifest.sweep(is_temporary)
+                self.is_locked = manifest.is_locked
+                if not manifest.is_locked:
+                    notify(
+                        f"{settings.output} is on a file system without locks: "
+                        "start no second dpt that writes there"
+                    )
+            yield from self._with(manifest, self.engine)
+
+    def _with(self, manifest: "Manifest", engine: "LazyEngine") -> Iterator[Event]:
+        from dpt_cli.pipeline.record import Record
+
+        settings = self.settings
+        record = Record(manifest, engine, self.spec, settings, self.formats)
+        num_failed, todo = 0, []
+        for event in self._decided(record):
+            if isinstance(event, Planned):
+                todo.append(event.job)
+                if settings.dry_run:
+                    yield event
+                continue
+            num_failed += isinstance(event, Failed)
+            yield event
+        if settings.dry_run or not todo:
+            return
+        engine.load_ahead()
+        in_a_row: list[tuple[object, ...]] = []
+        # Closed before the manifest: what is being written when a run stops is still recorded.
+        with closing(self._done(todo, record, engine)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome, Done):
+                    in_a_row.clear()
+                    yield outcome
+                    continue
+                record.failed(outcome)
+                num_failed += 1
+                yield outcome
+                if isinstance(outcome.error, UnexpectedError):
+                    in_a_row.append(outcome.error.place)
+                else:
+                    in_a_row.clear()
+                self._check(num_failed, in_a_row)
+
+    def _decided(self, record: "Record") -> Iterator[Event]:
+        """Yield what is to become of each photograph; `Planned` for those to do."""
+        for bad in self.failures:
+            failure = _failed(bad)
+            if not self.settings.dry_run:
+                record.failed(failure)
+            yield failure
+        for job in self.jobs:
+            decision = "do" if self.settings.force else record.decide(job)
+            if decision == "do":
+                yield Planned(job)
+            elif decision == "skip":
+                yield Skipped(job)
+            else:
+                reason = f"{_UNTOUCHED[decision]}; use --force to overwrite it"
+                yield Failed(job, OutputError(reason))
+
+    def _done(
+        self, jobs: Sequence[Job], record: "Record", engine: "LazyEngine"
+    ) -> Generator[Done | Failed, None, None]:
+        from dpt_cli.pipeline import local
+        from dpt_cli.pipeline.stages import stages_of
+
+        # What a run died of before goes last, alone: it costs no other photograph again.
+        calm = [job for job in jobs if not record.num_deaths(job)]
+        alone = sorted((job for job in jobs if record.num_deaths(job)), key=record.num_deaths)
+        stages = stages_of(self.spec, self.settings, self.formats, record, engine)
+        return local.run(calm, stages, self.settings.batch_size, alone=alone)
+
+    def _check(self, num_failed: int, in_a_row: Sequence[object]) -> None:
+        settings = self.settings
+        if settings.max_errors and num_failed >= settings.max_errors:
+            raise StoppedError(
+                f"stopped after {num_failed} errors, as --max-errors says; "
+                "the same command continues"
+            )
+        if in_a_row and list(in_a_row[-_MAX_IN_A_ROW:]) == _MAX_IN_A_ROW * [in_a_row[-1]]:
+            raise StoppedError(
+                f"stopped: the last {_MAX_IN_A_ROW} photographs failed in the same "
+                f"unexpected way; the tracebacks are in {settings.output}/manifest.jsonl"
+            )
+
+
+def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings) -> Run:
+    """Find the photographs and work out every output, before anything is loaded.
+
+    Raises:
+        InputError: There is nothing to do.
+        OutputError: The output folder cannot be written.
+    """
+    found = find_photographs(inputs, settings.output, MadeByDpt())
+    if not (found.photographs or found.failures):
+        names = ", ".join(str(path) for path in inputs[:3])
+        raise InputError(f"no images in {names} ({passed_over(found)})")
+    known = formats_of(spec.task)
+    suffixes = {name: known[name].suffix for name in settings.formats}
+    jobs, clashing = plan(found.photographs, settings.output, suffixes)
+    check_folder(settings.output)
+    return Run(spec, settings, found, jobs, (*found.failures, *clashing))
+
+
+def passed_over(found: Found) -> str:
+    """Say how many files in the given folders are no photographs."""
+    others = f"{found.num_skipped} other file{'' if found.num_skipped == 1 else 's'}"
+    if not found.num_made:
+        return others
+    maps = f"{found.num_made} map{'' if found.num_made == 1 else 's'} made by dpt"
+    return f"{others}, {maps}" if found.num_skipped else maps
+
+
+def run(
+    task: Task,
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    output: str | Path = "dpt-out",
+    formats: Sequence[str] | None = None,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    resolution: int | tuple[int, int] | None = None,
+    multiple_of: int = 16,
+    batch_size: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+    offline: bool = False,
+    force: bool = False,
+    registry: str | Path | None = None,
+    **options: Any,
+) -> Generator[Event, None, None]:
+    """Turn photographs into files, as `dpt depth` and `dpt segment` do, and yield what happens.
+
+    Resumable: what the output folder's manifest says is done, unchanged and made with the same
+    settings is skipped. Interruptible: closing the generator, or an exception in the loop, lets the
+    files being written end and leaves the rest for the next time.
+
+    Args:
+        task: `depth` or `segment`.
+        inputs: Files, folders and patterns.
+        output: The output folder.
+        formats: Names of formats; None for the first, `color` or `overlay`.
+        model: A name that `dpt models list` shows; None for the task's default.
+        weights: A weights file to use instead of the published one.
+        resolution: What the network size aims at [px]: a side, or (height, width).
+        multiple_of: 16, or 32 for the authors' network sizes.
+        batch_size: How many photographs share a batch.
+        device: As in `load`, like `precision`, `engine` and `offline`.
+        precision: See `device`.
+        engine: See `device`.
+        offline: See `device`.
+        force: Do again what is done, and overwrite files that are not ours.
+        registry: Another `weights.toml`.
+        **options: Of the formats: `colormap`, `invert`; `opacity`, `classes`, `legend`.
+
+    Yields:
+        `Skipped`, `Done` or `Failed` for each photograph, in the order in which they end.
+
+    Raises:
+        ValueError: An unknown format or option.
+        DptError: Nothing can be done, or nothing more; see `Run.events`.
+    """
+    spec = load_registry(Path(registry) if registry else None).find(task, model)
+    known = formats_of(task)
+    names = tuple(formats) if formats is not None else tuple(known)[:1]
+    for name in (*names, *options):
+        if name not in (*known, *_DEFAULTS[task]):
+            raise ValueError(f"unknown format or option {name!r}; formats: {', '.join(known)}")
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    settings = RunSettings(
+        formats=names,
+        output=Path(output),
+        options={**_DEFAULTS[task], **options},
+        engine=EngineSettings(
+            Path(weights) if weights else None, device, precision, engine, offline=offline
+        ),
+        resolution=(resolution, resolution) if isinstance(resolution, int) else resolution,
+        multiple_of=multiple_of,
+        batch_size=batch_size,
+        force=force,
+    )
+    return plan_run(spec, [Path(it) for it in given], settings).events()
+
+
+def _failed(bad: BadInput) -> Failed:
+    return Failed(Job(bad.path, {}), InputError(bad.reason))

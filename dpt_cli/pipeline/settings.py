@@ -1,0 +1,47 @@
+"""What a run is asked to make of photographs, and how."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How a network is to be run; the fields are the arguments of `dpt_cli.load`."""
+
+    weights: Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    engine: str = "auto"
+    cuda_graphs: bool | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What to make of photographs, and how.
+
+    Attributes:
+        formats: Names of the task's formats.
+        output: The output folder.
+        options: Values of the formats' options, as `colormap`.
+        resolution: Height and width the network size aims at [px]; None for the weights' own.
+        multiple_of: What both sides of the network size are multiples of [px].
+        batch_size: How many photographs share a batch.
+        force: Do again what is done, and overwrite files that are not ours.
+        dry_run: Say what would be done, and touch nothing.
+        max_errors: After how many failed photographs to stop; 0 for never.
+        engine: How the network runs.
+    """
+
+    formats: tuple[str, ...]
+    output: Path
+    options: Mapping[str, Any]
+    engine: EngineSettings
+    resolution: tuple[int, int] | None = None
+    multiple_of: int = 16
+    batch_size: int = 1
+    force: bool = False
+    dry_run: bool = False
+    max_errors: int = 0

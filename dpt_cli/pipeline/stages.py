@@ -1,0 +1,86 @@
+"""The steps of one photograph, as plain objects that can be sent to another process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.engine import RawOutput
+from dpt_cli.formats.table import Format
+from dpt_cli.maps import DepthMap, LabelMap
+from dpt_cli.photos.decode import decode_rgb
+from dpt_cli.pipeline.lazy_engine import LazyEngine
+from dpt_cli.pipeline.local import Stages
+from dpt_cli.pipeline.plan import Job
+from dpt_cli.pipeline.record import Record
+from dpt_cli.pipeline.settings import RunSettings
+from dpt_cli.predict.predictor import Prepared, infer, predict_depth, predict_labels, prepare
+
+RGB = npt.NDArray[np.uint8]
+
+
+def decode(data: bytes, _job: Job) -> RGB:
+    """Decode a picture file's bytes, uint8 (H, W, 3)."""
+    return decode_rgb(data)
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Makes a photograph ready for the network."""
+
+    spec: CheckpointSpec
+    resolution: tuple[int, int] | None
+    multiple_of: int
+
+    def __call__(self, rgb: RGB) -> Prepared:
+        """Resize and normalise, uint8 (H, W, 3)."""
+        return prepare(rgb, self.spec, self.resolution, self.multiple_of)
+
+
+@dataclass(frozen=True)
+class Infer:
+    """Runs prepared photographs of one network size through the network."""
+
+    engine: LazyEngine
+
+    def __call__(self, batch: Sequence[Prepared]) -> list[RawOutput]:
+        """Return one raw output per photograph."""
+        return infer(self.engine.load(), batch)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Brings a raw output to the photograph's frame."""
+
+    spec: CheckpointSpec
+    engine: LazyEngine
+
+    def __call__(self, raw: RawOutput, prepared: Prepared) -> DepthMap | LabelMap:
+        """Return the map (H, W)."""
+        weights = self.engine.weights.label
+        if self.spec.task == "depth":
+            return predict_depth(raw, prepared, self.spec, weights)
+        return predict_labels(raw, prepared, weights)
+
+
+def stages_of(
+    spec: CheckpointSpec,
+    settings: RunSettings,
+    formats: Sequence[Format],
+    record: Record,
+    engine: LazyEngine,
+) -> Stages[Any]:
+    """Return the stages of a run on this machine."""
+    return Stages(
+        read=record.read,
+        decode=decode,
+        prepare=Prepare(spec, settings.resolution, settings.multiple_of),
+        load=engine.num_at_once,
+        infer=Infer(engine),
+        finish=Finish(spec, engine),
+        write=record.write,
+        keeps_photographs=any(entry.needs_photograph for entry in formats),
+    )
