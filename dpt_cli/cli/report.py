@@ -1,6 +1,7 @@
 """What a run says: paths or JSON on stdout, everything else on stderr."""
 
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_HASH_DIGITS = 12  # enough to tell files apart; the manifest, --json and -v have them all
 
 
 class Report:
@@ -167,21 +170,28 @@ class Report:
         ended = self.num_done + self.num_skipped
         console.say(f"Interrupted: {ended} of {self._total} done; the same command continues.")
 
+    def facts(self, lines: Sequence[str]) -> None:
+        """Say what made the maps; hashes by their first digits, unless more is asked for."""
+        for line in lines:
+            self.say(line if self._verbose else _HASH.sub(_shortened, line))
+
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
         """Say how it ended: how many, where, how fast, and what the numbers are."""
         elapsed = time.monotonic() - self._started
         before = f", {self.num_skipped} done before" if self.num_skipped else ""
+        files = f", {counted(self.num_files, 'file')}" if self.num_files else ""
+        where = f" in {folder}" if self.num_done or self.num_skipped else ""
         speed = f", {elapsed:.1f} s ({self._speed()})" if self.num_done else ""
-        self.say(
-            f"{self.num_done} of {self._total} done{before}, {counted(self.num_files, 'file')} in "
-            f"{folder}{speed}"
-        )
-        for line in lines:
-            self.say(line)
+        self.say(f"{self.num_done} of {self._total} done{before}{files}{where}{speed}")
+        self.facts(lines)
         if self.num_failed:
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():
                 console.say(f"  {counted(count, 'file')}: {reason}")
+
+
+def _shortened(match: re.Match[str]) -> str:
+    return match[0][:_HASH_DIGITS]
 
 
 def counted(number: int, noun: str) -> str:

@@ -164,6 +164,7 @@ def test_a_model_nobody_published_asks_for_a_file(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     stderr = dpt("depth", "a.png", "--model", "unpublished", code=4).stderr
     assert "give a file with --weights FILE" in stderr
+    assert "Downloading" not in stderr
 
 
 def test_readouts_and_plain_transformers_are_configuration(dpt: FrontDoor) -> None:
