@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,9 @@ class Report:
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
         self._bar = ExitStack()  # what is undone when the bar goes
+        # The network's own thread draws the bar, perhaps while a run ends or a photograph fails.
+        self._lock = threading.Lock()
+        self._is_over = False
 
     def __enter__(self) -> "Report":
         return self
@@ -59,8 +63,10 @@ class Report:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.close()
-        self._progress = None
+        with self._lock:
+            self._is_over = True
+            self._bar.close()
+            self._progress = None
 
     def say(self, line: str) -> None:
         """Write one line for the user."""
@@ -81,7 +87,7 @@ class Report:
         terminal = Console(stderr=True)
         if not terminal.is_interactive:  # TERM=dumb
             return
-        self._progress = Progress(
+        progress = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -90,12 +96,16 @@ class Report:
             redirect_stdout=sys.stdout.isatty(),
             transient=True,  # the summary says how many
         )
-        # Photographs that did not decode may have failed before.
-        self._progress.add_task("", total=self._total, completed=self._num_ended)
-        self._bar.enter_context(self._progress)
-        self._bar.enter_context(
-            console.above_bar(lambda line: terminal.print(Text(line), soft_wrap=True))
-        )
+        with self._lock:
+            if self._is_over:
+                return
+            # Photographs that did not decode may have failed before.
+            progress.add_task("", total=self._total, completed=self._num_ended)
+            self._bar.enter_context(
+                console.above_bar(lambda line: terminal.print(Text(line), soft_wrap=True))
+            )
+            self._bar.enter_context(progress)
+            self._progress = progress
 
     def planned(self, job: Job) -> None:
         """Tell of a photograph that a run would do."""
@@ -152,8 +162,9 @@ class Report:
         return self.num_done + self.num_skipped + self.num_failed
 
     def _advance(self) -> None:
-        if self._progress is not None:
-            self._progress.advance(self._progress.task_ids[0])
+        progress = self._progress
+        if progress is not None:
+            progress.update(progress.task_ids[0], completed=self._num_ended)
             return
         now = time.monotonic()
         if now - self._last_line >= _SECONDS_BETWEEN_LINES and self._num_ended < self._total:
