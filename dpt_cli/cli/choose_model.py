@@ -1,5 +1,6 @@
 """Which row of weights.toml a command uses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dpt_cli.checkpoint.registry import Registry
@@ -13,29 +14,39 @@ def choose_model(
 ) -> CheckpointSpec:
     """Return the row of a name; without a name, the one that a weights file fits, or the default.
 
-    Where the file fits the default row, that is used, whatever else it fits. A file that fits none
-    gets the default too: loading it says what is wrong.
+    Several rows may share an architecture: the one whose own file has the same name comes first,
+    then the default. A file that fits none gets the default: loading it says what is wrong.
 
     Raises:
         RegistryError: No such name.
     """
-    chosen = registry.find(task, model)
+    default = registry.find(task, model)
     if model is not None or weights is None or not weights.is_file():
-        return chosen
+        return default
     from dpt_cli.checkpoint.load import fitting
 
-    rows = [row for row in registry.of_task(task) if row is not chosen]
+    def rank(row: CheckpointSpec) -> tuple[bool, bool]:
+        return weights.name not in _file_names(row), row is not default
+
+    rows = sorted(registry.of_task(task), key=rank)
+    architectures = dict.fromkeys(row.architecture for row in rows)
     try:
-        if any(True for _ in fitting(weights, [chosen.architecture])):
-            return chosen
-        architectures = list(fitting(weights, dict.fromkeys(row.architecture for row in rows)))
+        fits = next(fitting(weights, architectures), None)
     except CheckpointError:
-        return chosen
-    fits = [row for row in rows if row.architecture in architectures]
-    if not fits:
-        return chosen
+        return default
+    same = [row for row in rows if row.architecture == fits]
+    if not same or same[0] is default:
+        return default
     if not quiet:
-        others = ", ".join(row.name for row in fits[1:])
-        remark = f"; it fits {others} as well, for you to name with --model" if others else ""
-        say(f"{weights.name} fits {fits[0].name}, which is used{remark}")
-    return fits[0]
+        others = "" if weights.name in _file_names(same[0]) else _others(same[1:])
+        say(f"{weights.name} fits {same[0].name}, which is used{others}")
+    return same[0]
+
+
+def _file_names(row: CheckpointSpec) -> set[str]:
+    return {source.file.rpartition("/")[2] for source in row.sources}
+
+
+def _others(rows: Sequence[CheckpointSpec]) -> str:
+    names = ", ".join(row.name for row in rows)
+    return f"; it fits {names} as well, for you to name with --model" if names else ""

@@ -98,6 +98,18 @@ def test_without_a_model_the_one_that_the_file_fits_is_used_and_named(dpt: Front
     assert "does not fit" in dpt(*words, "--model", "first", "--force", code=4).stderr
 
 
+def test_a_file_named_as_a_models_own_is_taken_for_it_where_it_fits(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    words = ("depth", "a.png", "-o", "out", "--force", "--weights")
+    # The metric row's release has this name, and shares the default's architecture.
+    result = dpt(*words, dpt.weights("small.pt", files("depth")["authors.pt"]))
+    assert "small.pt fits metric" in result.stderr
+    assert "numbers: depth in metres" in result.stderr
+    stderr = dpt(*words, dpt.weights("other.pt", files("depth")["authors.pt"])).stderr
+    assert "fits" not in stderr
+    assert "numbers: relative inverse depth" in stderr
+
+
 def _without(name: str) -> bytes:
     return safe({key: value for key, value in authors("depth").items() if key != name})
 
