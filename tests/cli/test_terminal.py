@@ -15,6 +15,8 @@ from front_door import FrontDoor, written_in
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
 
 _HIDE_CURSOR = "\x1b[?25l"
+# What a terminal, or rich, would take for a command.
+_BAD_NAME = "2.[red]:smile:\x1b[2J.png"
 _COMMAND = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -79,9 +81,20 @@ def folder(dpt: FrontDoor) -> tuple[str, ...]:
     """Put photographs, one of them damaged, on the desk; return what a run is asked."""
     for number in range(4):
         dpt.photograph(f"photos/{number}.png")
-    Path("photos/2.bad.png").write_bytes(b"just text\n")
+    Path(f"photos/{_BAD_NAME}").write_bytes(b"just text\n")
     dpt("models", "pull", "depth/small")
-    return ("depth", "photos", "-o", "out", "--registry", str(dpt.registry), "--device", "cpu")
+    return (
+        "depth",
+        "photos",
+        "-o",
+        "out",
+        "--registry",
+        str(dpt.registry),
+        "--device",
+        "cpu",
+        "--engine",
+        "torch",
+    )
 
 
 def test_a_bar_stays_in_its_line_and_replaces_the_list_of_paths(folder: tuple[str, ...]) -> None:
@@ -89,7 +102,7 @@ def test_a_bar_stays_in_its_line_and_replaces_the_list_of_paths(folder: tuple[st
     shown = screen(sent)
     assert _HIDE_CURSOR in sent  # there was a bar
     assert [line for line in shown if "━" in line] == []
-    assert "Failed: photos/2.bad.png: not an image" in "\n".join(shown)
+    assert r"Failed: photos/2.[red]:smile:\x1b[2J.png: not an image" in "\n".join(shown)
     verbose = [line for line in shown if " px, fp32" in line]
     assert sorted(line[:12] for line in verbose) == [f"photos/{n}.png" for n in range(4)]
     assert all(re.fullmatch(r"photos/\d\.png: \d+ x \d+ px, fp32", line) for line in verbose)
