@@ -40,6 +40,7 @@ class Report:
         self._verbose = verbose
         self._as_json = as_json
         self._reasons: Counter[str] = Counter()
+        self._num_clipped = self._num_with_clipped = 0
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
 
@@ -97,6 +98,9 @@ class Report:
         """Tell of a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
+        clipped = outcome.facts.get("clipped_px", 0)
+        self._num_clipped += clipped
+        self._num_with_clipped += clipped > 0
         self._tell(outcome.job, "done", outcome.facts)
         if self._verbose:
             height, width = outcome.facts["network_hw"]
@@ -165,6 +169,11 @@ class Report:
         )
         for line in lines:
             self.say(line)
+        if self._num_clipped:
+            self.say(
+                f"png16: {self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')} "
+                "are farther than 65.535 m, the most it can hold; npy and pfm hold them"
+            )
         if self.num_failed:
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():
