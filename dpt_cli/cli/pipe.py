@@ -56,7 +56,7 @@ def _check_file(options: RunOptions) -> None:
     if not one_photograph or options.inputs[0].is_dir():
         raise click.UsageError(f"-o {name} is a file's name, and takes one photograph")
     if os.path.realpath(options.inputs[0]) == os.path.realpath(options.output):
-        raise click.UsageError(f"-o {name} is the photograph itself, and would overwrite it")
+        raise click.BadParameter(f"{name} is the photograph itself", param_hint="--output")
     if len(options.formats) != 1:
         raise click.UsageError(f"-o {name} is one file: name one format with --format")
 
