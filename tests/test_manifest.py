@@ -125,6 +125,11 @@ def other_photograph(desk: Desk) -> None:
     desk.photograph = twin
 
 
+def other_content_elsewhere(desk: Desk) -> None:
+    other_photograph(desk)
+    edit(desk.photograph)
+
+
 def through_a_link(desk: Desk) -> None:
     link = desk.photograph.with_name("link.jpg")
     link.symlink_to(desk.photograph)
@@ -169,7 +174,8 @@ def grow(path: Path) -> None:
         (swap_formats, "do"),
         (fewer_formats, "skip"),
         (more_formats, "do"),
-        (other_photograph, "do"),
+        (other_photograph, "skip"),
+        (other_content_elsewhere, "do"),
         (through_a_link, "skip"),
         (Desk.fail, "skip"),
         (lambda desk: desk.manifest.unlink(), "foreign"),
@@ -254,6 +260,7 @@ def test_formats_made_one_after_the_other_count_together(desk: Desk) -> None:
 def test_an_output_taken_over_by_another_photograph_is_its_now(tmp_path: Path) -> None:
     first, second = Desk(tmp_path), Desk(tmp_path, "b")
     second.outputs = first.outputs
+    edit(second.photograph)
     first.make()
     second.make()
     assert (first.decide(), second.decide()) == ("foreign", "skip")

@@ -46,7 +46,7 @@ def label_map(labels: npt.NDArray[np.uint8] = LABELS) -> LabelMap:
     return LabelMap(labels, "segment/large", (480, 640))
 
 
-def save(path: Path, write: Callable[..., None], *content: object) -> None:
+def save(path: Path, write: Callable[..., object], *content: object) -> None:
     """Write a file as a whole."""
     with replacing(path) as file:
         write(file, *content)
@@ -215,6 +215,24 @@ def test_depth_becomes_16_bits(
     assert read is not None
     assert read.dtype == np.uint16
     assert read[0].tolist() == pixels
+
+
+@pytest.mark.parametrize(
+    ("quantity", "values", "num_clipped"),
+    [
+        ("depth", [65.535, 65.54, 80, 1, NAN, INF], 2),
+        ("depth", [1, 2], 0),
+        ("inverse_depth", [1, 99, INF], 0),
+    ],
+)
+def test_pixels_beyond_what_16_bits_hold_are_counted(
+    tmp_path: Path, quantity: Quantity, values: list[float], num_clipped: int
+) -> None:
+    path = tmp_path / "a.png"
+    with replacing(path) as file:
+        assert write_depth_png16(file, depth_map([values], quantity)) == num_clipped
+    text = text_of(path).get("dpt:clipped", "0 pixels")
+    assert text.split()[0] == str(num_clipped)
 
 
 def test_16_bits_and_the_text_bring_inverse_depth_back(tmp_path: Path) -> None:

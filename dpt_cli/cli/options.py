@@ -118,11 +118,11 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
         click.option(
             "-o",
             "--output",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=click.Path(path_type=Path),
             default=Path("dpt-out"),
             show_default=True,
-            metavar="DIR",
-            help="Where files are written. The tree of an input folder is kept below it.",
+            metavar="DIR|FILE",
+            help="Where files are written, an input folder's tree kept; or one file.",
         ),
         click.option(
             "--model",

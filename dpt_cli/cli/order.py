@@ -8,15 +8,17 @@ from typing import Any
 import click
 
 from dpt_cli.checkpoint.registry import load_registry
-from dpt_cli.checkpoint.specs import CheckpointSpec, Task
+from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, Task
 from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
+from dpt_cli.formats.table import formats_of
 from dpt_cli.photos.find import STDIN, read_list
 from dpt_cli.pipeline.run import Run, passed_over, plan_run
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 
 STDOUT = Path("-")
+_FILE_SUFFIXES = {Path(it.suffix).suffix for task in TASKS for it in formats_of(task).values()}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Order:
         spec: The weights' row.
         options: The command's options.
         settings: What to make of the photographs.
-        run: The run; None where a photograph goes through pipes.
+        run: The run; None where one photograph goes through pipes or into a file that was named.
         report: What reports it.
     """
 
@@ -65,7 +67,7 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
         dry_run=options.dry_run,
         max_errors=options.max_errors,
     )
-    if STDIN in options.inputs or options.output == STDOUT:
+    if STDIN in options.inputs or options.output == STDOUT or is_file(options.output):
         report = Report(1, options.quiet, options.verbose, options.as_json)
         return Order(spec, options, settings, None, report)
     run = plan_run(spec, _inputs(options), settings)
@@ -75,6 +77,11 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     remark = f" ({passed_over(run.found)} skipped)" if has_more else ""
     report.say(f"{counted(len(run.jobs), 'photograph')}{remark}, {spec.title}")
     return Order(spec, options, settings, run, report)
+
+
+def is_file(output: Path) -> bool:
+    """Return whether an output is meant as a file: by its suffix, unless it is a folder."""
+    return output.suffix.lower() in _FILE_SUFFIXES and not output.is_dir()
 
 
 def _inputs(options: RunOptions) -> tuple[Path, ...]:

@@ -1,14 +1,16 @@
-"""One photograph through pipes: `-` for standard input, `-o -` for standard output."""
+"""One photograph: from standard input (`-`), to standard output (`-o -`) or to a named file."""
 
+import os
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
 from dpt_cli.cli import memory
 from dpt_cli.cli.options import RunOptions
-from dpt_cli.cli.order import STDOUT, Order
+from dpt_cli.cli.order import STDOUT, Order, is_file
 from dpt_cli.cli.report import what_made
 from dpt_cli.errors import OutputError
 from dpt_cli.formats.files import Draft
@@ -29,8 +31,10 @@ def check_pipes(options: RunOptions) -> None:
     Raises:
         click.UsageError: Several photographs or formats, or a terminal at the binary end.
     """
+    if is_file(options.output):
+        _check_file(options)
     if options.dry_run:
-        raise click.UsageError("--dry-run tells of files, not of pipes")
+        raise click.UsageError("--dry-run is for folders, not for pipes or one file")
     if options.from_file is not None or len(options.inputs) != 1:
         raise click.UsageError("a pipe takes one photograph: '-' goes with no other input")
     if options.inputs[0] == STDIN and sys.stdin.isatty():
@@ -45,6 +49,18 @@ def check_pipes(options: RunOptions) -> None:
         raise click.UsageError("'-o -' and --json both want standard output")
 
 
+def _check_file(options: RunOptions) -> None:
+    """Refuse a file's name as output for more than one photograph and one format."""
+    name = str(options.output)
+    one_photograph = len(options.inputs) == 1 and options.from_file is None
+    if not one_photograph or options.inputs[0].is_dir():
+        raise click.UsageError(f"-o {name} is a file's name, and takes one photograph")
+    if os.path.realpath(options.inputs[0]) == os.path.realpath(options.output):
+        raise click.BadParameter(f"{name} is the photograph itself", param_hint="--output")
+    if len(options.formats) != 1:
+        raise click.UsageError(f"-o {name} is one file: name one format with --format")
+
+
 def run_pipe(order: Order) -> None:
     """Turn one photograph into files, or into bytes on standard output.
 
@@ -54,10 +70,21 @@ def run_pipe(order: Order) -> None:
     spec, options, settings, report = order.spec, order.options, order.settings, order.report
     check_pipes(options)
     formats = formats_of(spec.task)
-    outputs = {kind: options.output / f"stdin{formats[kind].suffix}" for kind in options.formats}
     is_piped = options.output == STDOUT
+    folder = options.output
+    if is_file(options.output):
+        folder = options.output.parent
+        outputs = {options.formats[0]: options.output}
+        expected = Path(formats[options.formats[0]].suffix).suffix
+        if options.output.suffix.lower() != expected:
+            raise click.UsageError(
+                f"-o {options.output}: the format {options.formats[0]} is a {expected} file; name "
+                "another with --format"
+            )
+    else:
+        outputs = {kind: folder / f"stdin{formats[kind].suffix}" for kind in options.formats}
     if not is_piped:
-        check_folder(options.output)
+        check_folder(folder)
     taken = [path for path in outputs.values() if path.exists()]
     if taken and not (is_piped or options.force):
         raise OutputError(f"{taken[0]} exists; use --force to overwrite it")
@@ -79,10 +106,11 @@ def run_pipe(order: Order) -> None:
         formats[options.formats[0]].write(sys.stdout.buffer, result, rgb, settings.options)
         sys.stdout.buffer.flush()
     else:
+        more: dict[str, int] = {}
         with ExitStack() as drafts:
             for kind, output in outputs.items():
-                draft = drafts.enter_context(Draft(output, options.output))
-                formats[kind].write(draft, result, rgb, settings.options)
+                draft = drafts.enter_context(Draft(output, folder))
+                more |= formats[kind].write(draft, result, rgb, settings.options)
                 draft.finish()
                 draft.publish(overwrite=options.force)
         weights, device = engine.weights, engine.load().device
@@ -90,6 +118,7 @@ def run_pipe(order: Order) -> None:
             "model": spec.id,
             "weights_sha256": weights.sha256,
             **facts_of(result),
+            **more,
             "device": device,
             "seconds": round(time.monotonic() - started, 3),
         }

@@ -47,6 +47,7 @@ class Report:
         self._verbose = verbose
         self._as_json = as_json
         self._reasons: Counter[str] = Counter()
+        self._num_clipped = self._num_with_clipped = 0
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
         self._bar = ExitStack()  # what is undone when the bar goes
@@ -121,6 +122,9 @@ class Report:
         """Tell of a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
+        clipped = outcome.facts.get("clipped_px", 0)
+        self._num_clipped += clipped
+        self._num_with_clipped += clipped > 0
         self._tell(outcome.job, "done", outcome.facts)
         if self._verbose:
             height, width = outcome.facts["network_hw"]
@@ -195,6 +199,11 @@ class Report:
         speed = f", {elapsed:.1f} s ({self._speed()})" if self.num_done else ""
         self.say(f"{self.num_done} of {self._total} done{before}{files}{where}{speed}")
         self.facts(lines)
+        if self._num_clipped:
+            self.say(
+                f"png16: {self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')} "
+                "are farther than 65.535 m, the most it can hold; npy and pfm hold them"
+            )
         if self.num_failed:
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():

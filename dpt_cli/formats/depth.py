@@ -40,17 +40,20 @@ def pfm(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) 
     write_pfm(file, depth_map.values)
 
 
-def png16(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) -> None:
-    """Write 16-bit grey."""
-    write_depth_png16(file, depth_map)
+def png16(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) -> dict[str, int]:
+    """Write 16-bit grey; return how many pixels lie beyond what it holds."""
+    return {"clipped_px": write_depth_png16(file, depth_map)}
 
 
-def write_depth_png16(file: Writer, depth_map: DepthMap) -> None:
+def write_depth_png16(file: Writer, depth_map: DepthMap) -> int:
     """Write depth as 16-bit grey PNG.
 
     Depth [m] becomes whole millimetres, at most 65535; 0 is unknown. Inverse depth spreads over
     0 to 65535 from the map's least to its greatest value, larger is nearer, and a constant map
     is 0; the text in the file says how to undo it. Values that are not finite become 0.
+
+    Returns:
+        How many finite pixels were farther than 65.535 m, which is written in their place.
     """
     text = describe(depth_map)
     low, high = depth_map.span or (0.0, 0.0)
@@ -60,9 +63,14 @@ def write_depth_png16(file: Writer, depth_map: DepthMap) -> None:
     else:
         offset, scale = low, _MAX_UINT16 / (high - low) if high > low else 0.0
         text["dpt:pixel"] = "65535 * (value - dpt:min) / (dpt:max - dpt:min)"
-    pixels = np.empty(depth_map.values.shape, np.uint16)
+    pixels, num_clipped = np.empty(depth_map.values.shape, np.uint16), 0
     for source, target in zip(strips(depth_map.values), strips(pixels), strict=True):
         values = source.astype(np.float64)
         values[~np.isfinite(values)] = offset
-        target[...] = np.rint(np.clip((values - offset) * scale, 0, _MAX_UINT16))
+        steps = np.rint((values - offset) * scale)
+        num_clipped += int(np.count_nonzero(steps > _MAX_UINT16))
+        target[...] = np.clip(steps, 0, _MAX_UINT16)
+    if num_clipped:
+        text["dpt:clipped"] = f"{num_clipped} pixels, farther than 65.535 m"
     write_png(file, pixels, text)
+    return num_clipped

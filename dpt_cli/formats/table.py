@@ -43,7 +43,7 @@ class Format:
         result: "DepthMap | LabelMap",
         rgb: "RGB | None",
         options: Mapping[str, Any],
-    ) -> None:
+    ) -> Mapping[str, int]:
         """Write a map.
 
         Args:
@@ -51,9 +51,13 @@ class Format:
             result: The map.
             rgb: The photograph, uint8 (H, W, 3), where it is needed.
             options: The values of `options`, and others that do not matter here.
+
+        Returns:
+            What is to be reported of the file: `clipped_px`, pixels beyond what it can hold.
         """
         module = {"depth": "dpt_cli.formats.depth", "segment": "dpt_cli.formats.labels"}[self.task]
-        getattr(importlib.import_module(module), self.name)(file, result, rgb, options)
+        write = getattr(importlib.import_module(module), self.name)
+        return write(file, result, rgb, options) or {}
 
 
 _ALL = (

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
-from dpt_cli.errors import OutputError, errors_as
+from dpt_cli.errors import InputError, OutputError, errors_as
 from dpt_cli.formats.files import open_regular
-from dpt_cli.photos.source import Stamp, is_same
+from dpt_cli.photos.source import Stamp, is_same, stamp_of
 from dpt_cli.version import __version__
 
 MANIFEST_NAME = "manifest.jsonl"
@@ -155,14 +155,15 @@ class Manifest:
             line, claim = self._lines[names[kind]], self._claims.get(names[kind], "")
             record = _parsed(line)
             made_of = _get(_parsed(line or claim), "input", "path")
+            if line not in is_photograph:
+                is_photograph[line] = _is_photograph(Path(real), made_of, _get(record, "input"))
             # A photograph that is gone was moved or renamed: its outputs may follow.
-            if isinstance(made_of, str) and made_of != real and os.path.lexists(made_of):
+            is_elsewhere = isinstance(made_of, str) and made_of != real
+            if is_elsewhere and not is_photograph[line] and os.path.lexists(made_of):
                 return "foreign"
             is_as_made = _has_stamp(outputs[kind], record, names[kind])
             if not is_as_made and not _has_stamp(outputs[kind], _parsed(claim), names[kind]):
                 return "edited"
-            if line not in is_photograph:
-                is_photograph[line] = made_of == real and _is_file(Path(real), record.get("input"))
             is_done &= is_as_made and is_photograph[line] and _is_made_by(record, recipe, kind)
             is_done &= _get(record, "outputs", kind) == names[kind]
         return "skip" if is_done else "do"
@@ -375,6 +376,17 @@ def _is_made_by(record: Facts, recipe: Recipe, kind: str) -> bool:
     if not isinstance(made, dict) or record.get("weights_sha256") != recipe.weights_sha256:
         return False
     return _text({key: made.get(key) for key in wanted}) == _text(wanted)
+
+
+def _is_photograph(path: Path, made_of: object, known: Any) -> bool:
+    """Return whether a photograph is the one of a record: moved or copied, by its content."""
+    if made_of == str(path) or not _is_stamp(known):
+        return _is_file(path, known)
+    try:
+        is_as_large = bool(path.stat().st_size == known["size"])
+        return is_as_large and stamp_of(path)["sha256"] == known["sha256"]
+    except (OSError, InputError):
+        return False
 
 
 def _has_stamp(output: Path, record: Facts, name: str) -> bool:

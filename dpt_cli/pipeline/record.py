@@ -86,9 +86,10 @@ class Record:
         manifest, force = self._manifest, self._settings.force
         with ExitStack() as drafts:
             made: dict[str, Draft] = {}
+            more: dict[str, int] = {}
             for kind, path in job.outputs.items():
                 made[kind] = drafts.enter_context(Draft(path, manifest.folder))
-                self._formats[kind].write(made[kind], result, rgb, self._settings.options)
+                more |= self._formats[kind].write(made[kind], result, rgb, self._settings.options)
             files = {kind: draft.finish() for kind, draft in made.items()}
             known = {kind: manifest.known(path) for kind, path in job.outputs.items()}
             for kind, draft in made.items():
@@ -98,7 +99,7 @@ class Record:
                 draft.publish(known[kind], overwrite=force)
         weights, device = self._engine.weights, self._engine.load().device
         seconds = round(time.monotonic() - started, 3)
-        facts = {**facts_of(result), "device": device, "seconds": seconds}
+        facts = {**facts_of(result), **more, "device": device, "seconds": seconds}
         recipe = self._recipe(weights.label, weights.sha256)
         manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
         return {"model": self._spec.id, "weights_sha256": weights.sha256, **facts}

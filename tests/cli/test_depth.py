@@ -13,7 +13,7 @@ from dpt_cli.engine import RawOutput
 from dpt_cli.engine.torch.engine import TorchEngine
 from dpt_cli.maps.colors import colormap_table
 from front_door import RGB, FrontDoor, paths, picture, pixels, written_in
-from small_models import SCALE, SHIFT, SIDE_PX
+from small_models import SCALE, SHIFT, SIDE_PX, row
 
 WIDTH, HEIGHT = 130, 97  # another size than the network's, odd on one side
 INFERNO = colormap_table("inferno")
@@ -132,6 +132,20 @@ def test_metric_weights_give_metres(dpt: FrontDoor) -> None:
     metres = depth_of(dpt, photograph, "--model", "metric")
     # float32 rounding of the reciprocal.
     np.testing.assert_allclose(metres, 1 / (SCALE * inverse + SHIFT), rtol=1e-6)
+
+
+def test_pixels_too_far_for_16_bits_are_counted(dpt: FrontDoor) -> None:
+    source = dpt.release_source()
+    far = {"quantity": "depth", "scale": 1e-6, "shift": 0.01}  # 100 m
+    dpt.rows(depth={"far": row("depth", [source], default=True, output=far)})
+    photograph = dpt.photograph("a.png")
+    result = dpt("depth", photograph, "-o", "out", "--format", "png16,npy")
+    num_pixels = np.load("out/a_depth.npy").size
+    assert f"png16: {num_pixels} pixels of 1 file are farther than 65.535 m" in result.stderr
+    (line,) = paths(dpt("depth", photograph, "-o", "js", "--format", "png16", "--json"))
+    assert json.loads(line)["clipped_px"] == num_pixels
+    near = dpt("depth", photograph, "-o", "out", "--format", "color", "--force")
+    assert "65.535" not in near.stderr
 
 
 def test_metric_files_say_metres_and_hold_millimetres(dpt: FrontDoor) -> None:

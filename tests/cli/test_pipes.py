@@ -293,3 +293,57 @@ def test_the_same_file_reached_twice_is_done_once(dpt: FrontDoor) -> None:
 def test_nul_without_a_list_is_refused(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     assert "--from" in dpt("depth", "a.png", "-0", code=2).stderr
+
+
+# -o FILE
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "options"),
+    [
+        ("depth", "made.png", ()),
+        ("depth", "made.npy", ("--format", "npy")),
+        ("depth", "new/made.PFM", ("--format", "pfm")),
+        ("segment", "made.png", ("--format", "labels")),
+    ],
+)
+def test_one_photograph_goes_into_the_file_that_is_named(
+    dpt: FrontDoor, command: str, file: str, options: tuple[str, ...]
+) -> None:
+    dpt.photograph("a.png")
+    assert paths(dpt(command, "a.png", "-o", file, *options)) == [file]
+    (expected,) = paths(dpt(command, "a.png", "-o", "out", *options))
+    assert Path(file).read_bytes() == Path(expected).read_bytes()
+    assert not Path("manifest.jsonl").exists()
+    assert "use --force" in dpt(command, "a.png", "-o", file, *options, code=1).stderr
+    dpt(command, "a.png", "-o", file, *options, "--force")
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (("a.png", "b.png"), "made.png"),
+        (("photos",), "made.png"),
+        (("a.png", "--format", "color,npy"), "made.png"),
+        (("a.png", "--format", "npy"), "made.png"),
+        (("a.png", "-n"), "made.png"),
+        (("a.png", "--force"), "a.png"),
+        (("a.png", "--force"), "photos/../a.png"),
+        (("link.png", "--force"), "a.png"),
+    ],
+)
+def test_a_file_is_no_place_for_more_than_one(
+    dpt: FrontDoor, words: tuple[str, ...], file: str
+) -> None:
+    for name in ("a.png", "b.png", "photos/c.png"):
+        dpt.photograph(name)
+    Path("link.png").symlink_to("a.png")
+    before = dpt.written()
+    dpt("depth", *words, "-o", file, code=2)
+    assert dpt.written() == before
+
+
+def test_a_folder_with_a_files_name_is_a_folder(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    Path("maps.png").mkdir()
+    assert paths(dpt("depth", "a.png", "-o", "maps.png")) == ["maps.png/a_depth.png"]

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -518,8 +519,9 @@ def test_another_photographs_output_is_not_overwritten(dpt: FrontDoor) -> None:
     assert Path("out/a_depth.png").read_bytes() == made
 
 
-def test_a_photograph_that_moved_takes_its_output_along(dpt: FrontDoor) -> None:
-    dpt.photograph("x/a.png")
-    dpt("depth", "x/a.png", "-o", "out")
-    Path("x").rename("y")
-    assert paths(dpt("depth", "y/a.png", "-o", "out")) == ["out/a_depth.png"]
+@pytest.mark.parametrize("move", [Path.rename, shutil.copytree])
+def test_photographs_that_moved_or_were_copied_are_known_by_their_content(
+    first: FrontDoor, move: Callable[[Path, str], object]
+) -> None:
+    move(Path("photos"), "elsewhere")
+    assert paths(first("depth", "elsewhere", "-o", "out")) == []
