@@ -5,7 +5,9 @@ Imports click alone: whatever is heavier is imported in the body of the command 
 
 import errno
 import io
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -18,7 +20,7 @@ from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
-from dpt_cli.cli.interrupts import INTERRUPTED, Interrupts, own_interrupts
+from dpt_cli.cli.interrupts import INTERRUPTED, WATCHER, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
@@ -165,6 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
         interrupts.end()
+    if any(thread.daemon and thread.name != WATCHER for thread in threading.enumerate()):
+        # A network that nobody needs any more is still being loaded. Python's own end would unwind
+        # that thread inside C++, which aborts the process. All is written and printed by now.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

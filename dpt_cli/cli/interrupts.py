@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
+WATCHER = "interrupts"  # the thread that waits for a second Ctrl-C
 # One Ctrl-C may come twice: from the terminal, and from the program that started this one.
 _SAME_KEYPRESS_S = 0.25
 _SOON_S = 0.02
@@ -100,4 +101,4 @@ def _watch(interrupts: Interrupts) -> None:
             elif now - first > _SAME_KEYPRESS_S:
                 interrupts.leave()
 
-    threading.Thread(target=watch, name="interrupts", daemon=True).start()
+    threading.Thread(target=watch, name=WATCHER, daemon=True).start()

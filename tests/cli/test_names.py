@@ -42,7 +42,7 @@ def test_what_people_write_is_left(text: str) -> None:
 def test_no_message_has_a_name_raw(dpt: FrontDoor, flags: tuple[str, ...]) -> None:
     dpt.photograph(f"in/{NAME}")
     (dpt.desk / "in" / f"bad{NAME}").write_text("no picture")
-    result = dpt("depth", "in", "-o", f"out{NAME}", *flags, code=3)
+    result = dpt("depth", "in", "-o", f"out{NAME}s", *flags, code=3)  # a folder's name
     assert not RAW & set(result.stderr)
     lines = [line for line in result.stderr.splitlines() if line.startswith(".png")]
     assert lines == []
