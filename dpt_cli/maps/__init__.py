@@ -1,5 +1,17 @@
 """The results: arrays that say what their numbers mean."""
 
-from dpt_cli.maps.types import DepthMap, LabelMap, Quantity
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpt_cli.maps.types import DepthMap, LabelMap, Quantity
 
 __all__ = ["DepthMap", "LabelMap", "Quantity"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: the command reads the names of classes from here before numpy is there.
+    if name not in __all__:
+        raise AttributeError(f"module 'dpt_cli.maps' has no attribute {name!r}")
+    from dpt_cli.maps import types
+
+    return getattr(types, name)
