@@ -21,6 +21,7 @@ from dpt_cli.errors import InputError
 from dpt_cli.photos.decode import MAX_PIXELS, decode_rgb, read_rgb
 from dpt_cli.photos.find import Found, find_photographs
 from dpt_cli.photos.headers import is_deep, picture_size
+from front_door import FrontDoor, paths
 
 Rgb = npt.NDArray[np.uint8]
 EOI = b"\xff\xd9"
@@ -218,6 +219,63 @@ def test_a_bad_path_given_by_name_is_a_failure_of_its_own(
     }
     assert reason[kind] in failures(found)[bad.name]
     assert str(bad) not in failures(found)[bad.name]
+
+
+@pytest.mark.parametrize("name", ["a.heic", "b.CR2", "c.nef", "d.arw", "e.dng", "f.RAF", "g.jxl"])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_photograph_that_cannot_be_read_is_a_failure_with_the_way_out(
+    tmp_path: Path, name: str, is_named: bool
+) -> None:
+    tree(tmp_path, "photo.jpg", name)
+    found = find_photographs([tmp_path / "photo.jpg", tmp_path / name] if is_named else [tmp_path])
+    assert (relatives(found), found.skipped) == (["photo.jpg"], ())
+    assert failures(found).keys() == {name}
+    assert "not supported" in failures(found)[name]
+    assert "JPEG" in failures(found)[name].partition(": ")[2]
+
+
+def test_a_folder_with_a_heic_is_done_and_ends_with_3(dpt: FrontDoor) -> None:
+    dpt.photograph("in/a.png")
+    (dpt.desk / "in" / "b.heic").write_bytes(REFUSED["heic"][0]())
+    result = dpt("depth", "in", "-o", "out", code=3)
+    assert len(paths(result)) == 1
+    assert "b.heic" in result.stderr
+
+
+def test_a_raw_file_beside_its_jpeg_is_the_same_photograph(tmp_path: Path) -> None:
+    tree(tmp_path, "IMG_1.CR2", "IMG_1.JPG", "IMG_2.heic", "IMG_2.png", "sub/IMG_1.heic")
+    found = find_photographs([tmp_path])
+    assert relatives(found) == ["IMG_1.JPG", "IMG_2.png"]
+    assert [path.name for path in found.skipped] == ["IMG_1.CR2", "IMG_2.heic"]
+    assert [bad.path for bad in found.failures] == [tmp_path / "sub/IMG_1.heic"]
+
+
+def test_a_jpeg_called_heic_is_a_photograph(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(jpeg())
+    assert relatives(find_photographs([tmp_path])) == ["a.heic"]
+    assert relatives(find_photographs([tmp_path / "a.heic"])) == ["a.heic"]
+
+
+def test_videos_and_other_files_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "clip.MOV", "clip.mp4", "note.txt", ".hidden")
+    found = find_photographs([tmp_path])
+    assert {path.name for path in found.videos} == {"clip.MOV", "clip.mp4"}
+    assert {path.name for path in found.skipped} == {"clip.MOV", "clip.mp4", "note.txt", ".hidden"}
+
+
+def test_frames_are_in_natural_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["1.png", "2.png", "9a.png", "010.png", "10.png", "11.png", "x-2-1.png", "x-10-1.png"]
+    tree(tmp_path, *reversed(names), "run 10/1.png", "run 9/1.png")
+    (tmp_path / "²9.png").touch()  # a digit to Unicode, no number to Python
+    expected = [*names[:6], "run 9/1.png", "run 10/1.png", *names[6:], "²9.png"]
+    assert relatives(find_photographs([tmp_path])) == expected
+    monkeypatch.chdir(tmp_path)
+    assert relatives(find_photographs([Path("1*.png"), Path("2*.png")])) == [
+        "1.png",
+        "10.png",
+        "11.png",
+        "2.png",
+    ]
 
 
 def test_finding_does_not_import_cv2() -> None:
