@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from dpt_cli.errors import InputError
 from dpt_cli.photos.complaints import listen
-from dpt_cli.photos.headers import picture_size
+from dpt_cli.photos.headers import is_raw, picture_size
+from dpt_cli.photos.heif import is_heif, upright
 from dpt_cli.photos.source import read_stamped
 
 # OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
@@ -23,6 +24,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 # Formats that may hold floats or 32-bit integers, which IMREAD_COLOR refuses or turns to black.
 _DEEP = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"PF", b"Pf")
+_VIDEO = (b"\x1aE\xdf\xa3", b"\0\0\1\xba")
+_VIDEO_BRANDS = tuple(b"ftyp" + kind for kind in (b"mp4", b"iso", b"qt  ", b"avc1", b"M4V", b"3gp"))
 # Only for the words of an error: decoding goes by content anyway.
 _PNM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7")
 _KNOWN = (_JPEG, _PNG, *_DEEP, *_PNM, b"GIF8", b"BM", b"RIFF", b"#?", b"\0\0\0\x0cjP")
@@ -68,6 +71,8 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         encoded = _sound_png(encoded)
     elif encoded.startswith(_JPEG):
         _check_jpeg(encoded)
+    elif is_raw(encoded):
+        raise InputError("a camera's raw file is not supported: develop it to JPEG or TIFF")
 
     decoded, complaints = listen(lambda: _decoded(encoded))
     if isinstance(decoded, InputError):
@@ -93,12 +98,16 @@ def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
             del deep
         # Since OpenCV 4.11; before, red and blue are swapped in place.
         in_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)
-        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR if in_rgb is None else in_rgb)
+        flags = cv2.IMREAD_COLOR if in_rgb is None else in_rgb
+        if is_heif(encoded):
+            flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        pixels = cv2.imdecode(buffer, flags)
         if pixels is None:
             return InputError(_undecoded(encoded, cv2.__version__))
         if in_rgb is None:
             cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-        return np.asarray(pixels, dtype=np.uint8)
+        rgb = np.asarray(pixels, dtype=np.uint8)
+        return upright(rgb, encoded) if is_heif(encoded) else rgb
     except (cv2.error, MemoryError) as error:
         if isinstance(error, MemoryError) or error.code == cv2.Error.StsNoMem:
             return InputError("not enough memory to decode it")
@@ -187,6 +196,8 @@ def _stretched_rgb(deep: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
 
 def _undecoded(data: bytes, version: str) -> str:
     """Return why OpenCV gave no picture, as far as the first bytes tell."""
+    if data.startswith(_VIDEO) or data.startswith(_VIDEO_BRANDS, 4):
+        return "a video: save its frames as pictures and give their folder"
     if data.startswith((b"ftypheic", b"ftypheix", b"ftypmif1"), 4):
         return "HEIC is not supported: convert it to JPEG or PNG"
     if data.startswith(_KNOWN) or data.startswith((b"ftypavif", b"ftypavis"), 4):
