@@ -1,6 +1,6 @@
 """The turn and the mirror that an AVIF (any HEIF) file asks for, which OpenCV 5.0.0 ignores.
 
-The turn in its EXIF is for no reader to apply: ISO/IEC 23008-12, 6.5 and annex A.
+They count, and the turn in its EXIF does not: ISO/IEC 23008-12, `irot` and `imir`.
 """
 
 import struct
