@@ -2,7 +2,7 @@
 
 import dpt_cli
 predictor = dpt_cli.load("large", task="depth")
-depth_map = predictor(rgb)  # uint8 (H, W, 3) in, DepthMap out
+depth_map = predictor("photo.jpg")  # or a PIL image, an array, a tensor, a list of them
 """
 
 from typing import TYPE_CHECKING, Any
