@@ -181,7 +181,7 @@ CONTENDERS: dict[str, Callable[[str, Path, np.ndarray, str, str], Forward]] = {
     "OpenVINO, plain export": openvino,
     "as many plain operations": least,
     "dpt, torch": dpt,
-    "dpt, torch --compile": lambda *given: dpt(*given, cuda_graphs=True),
+    "dpt, torch --cuda-graphs": lambda *given: dpt(*given, cuda_graphs=True),
     "dpt, OpenVINO": lambda *given: dpt(*given, engine="openvino"),
     "dpt, OpenVINO int8": lambda *given: dpt(*given[:-1], "int8", engine="openvino"),
 }
@@ -190,7 +190,7 @@ CONTENDERS: dict[str, Callable[[str, Path, np.ndarray, str, str], Forward]] = {
 def runs_on(name: str, device: str) -> bool:
     """Tell whether a contender is one of a CPU's or one of a GPU's."""
     if device == "cpu":
-        return "--compile" not in name
+        return "--cuda-graphs" not in name
     return "OpenVINO" not in name and "ONNX" not in name
 
 

@@ -31,8 +31,8 @@ _SIDE_PX = 384
 _NUM_WARM_UPS = 3
 _PARTS = ("warm", "cold", "folder")
 _ENGINES = {
-    "dpt, torch": ("--engine", "torch", "--precision", "auto", "--no-compile"),
-    "dpt, torch --compile": ("--engine", "torch", "--precision", "auto", "--compile"),
+    "dpt, torch": ("--engine", "torch", "--precision", "auto", "--no-cuda-graphs"),
+    "dpt, torch --cuda-graphs": ("--engine", "torch", "--precision", "auto", "--cuda-graphs"),
     "dpt, OpenVINO": ("--engine", "openvino", "--precision", "fp32"),
     "dpt, OpenVINO int8": ("--engine", "openvino", "--precision", "int8"),
 }

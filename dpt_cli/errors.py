@@ -4,8 +4,9 @@ Raised in any room, turned into words and an exit status only in `cli`.
 """
 
 import contextlib
+import difflib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class DptError(Exception):
@@ -99,3 +100,10 @@ def errors_as(kind: type[DptError], what: str) -> Iterator[None]:
         if "null byte" not in str(error):
             raise
         raise kind(f"{what}: {error}") from error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the known word closest to one with a typo; empty where none is close."""
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), folded, n=1)
+    return folded[close[0]] if close else ""

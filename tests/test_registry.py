@@ -96,3 +96,29 @@ def test_a_row_may_change_a_preset() -> None:
 )
 def test_names_select_rows(names: list[str], expected: list[str]) -> None:
     assert [row.id for row in load_registry().select(names)] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("Tiny", ["depth/tiny"]),
+        ("depth/tiny", ["depth/tiny"]),
+        ("DPT_Large", ["depth/large", "segment/large"]),
+        ("dpt-hybrid-kitti", ["depth/hybrid-kitti"]),
+        ("Intel/dpt-large", ["depth/large"]),
+        ("intel/DPT-hybrid-midas", ["depth/hybrid"]),
+        ("Intel/dpt-large-ade", ["segment/large"]),
+    ],
+)
+def test_a_model_is_found_by_the_names_it_has_elsewhere(name: str, ids: list[str]) -> None:
+    registry = load_registry()
+    assert [row.id for row in registry.select([name])] == ids
+    assert [registry.find(row.task, name) for row in registry.select([name])] == [
+        row for row in _ROWS if row.id in ids
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "dpt", "segment/large", "Intel/", "Kaori1707/x", "large "])
+def test_a_name_that_no_model_has_is_refused(name: str) -> None:
+    with pytest.raises(RegistryError, match="There are: hybrid, large"):
+        load_registry().find("depth", name)

@@ -56,7 +56,7 @@ def test_a_fresh_machine_without_a_network_makes_maps(tmp_path: Path, hub: Loopb
             Image.open(out / f"{photograph.stem}_depth.png") as picture,
         ):
             assert picture.size == image.size
-            assert "bundled" in picture.info["dpt:weights"]
+            assert "bundled dpt_tiny-depth.safetensors" in picture.info["dpt:weights"]
         values = np.load(out / f"{photograph.stem}_depth.npy")
         assert np.isfinite(values).all()
         assert np.ptp(values) > 0.1 * np.abs(values).max()

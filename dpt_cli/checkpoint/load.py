@@ -5,7 +5,7 @@ Never looks up a model: a path and an architecture go in, a network comes out.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -62,6 +62,23 @@ def load_network(path: Path, config: DPTConfig, *, sha256: str = "") -> DPT:
         note_finite(sha256)
     network.load_state_dict(tensors, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def fitting(path: Path, configs: Iterable[DPTConfig]) -> Iterator[DPTConfig]:
+    """Yield the architectures that a weights file fits, by its tensors' names and shapes alone.
+
+    Raises:
+        CheckpointError: The file cannot be read, is damaged or is no DPT checkpoint.
+    """
+    try:
+        with path.open("rb") as file:
+            contents = read_contents(path, file)
+    except OSError as error:
+        raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
+    found = _joined(path, contents, sources_of(contents))
+    for config in configs:
+        if not describe_mismatch(_on_meta(config).state_dict(), found):
+            yield config
 
 
 def _tensors_of_hash(

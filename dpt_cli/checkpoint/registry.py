@@ -3,7 +3,6 @@
 Reads one TOML file with the standard library. Never loads weights.
 """
 
-import difflib
 import errno
 import os
 import stat
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, InputSpec, OutputSpec, Source, Task
-from dpt_cli.errors import RegistryError
+from dpt_cli.errors import RegistryError, did_you_mean
 from dpt_cli.model.config import PRESETS, DPTConfig, config_from_table
 
 _PACKAGE = Path(__file__).parents[1]
@@ -35,26 +34,29 @@ class Registry:
     def find(self, task: Task, name: str | None = None) -> CheckpointSpec:
         """Return the row of that task and name, or the task's default.
 
+        A name may also be `TASK/NAME`, the authors' (`DPT_Large`) or the Hub's
+        (`Intel/dpt-large`), in any case.
+
         Raises:
-            RegistryError: No such name; the message lists those there are.
+            RegistryError: No such name, or one of several rows; the message lists those there are.
         """
         rows = self.of_task(task)
-        for row in rows:
-            if row.name == name or (name is None and row.is_default):
-                return row
+        found = [row for row in rows if row.is_default] if name is None else _named(rows, name)
+        if len(found) == 1:
+            return found[0]
         raise _unknown(name or "(default)", [row.name for row in rows], f"for {task}")
 
     def select(self, names: Sequence[str]) -> tuple[CheckpointSpec, ...]:
         """Return the rows of those names: `NAME` (in every task that has it) or `TASK/NAME`.
 
-        No names means every row.
+        The other names that `find` takes are taken too. No names means every row.
 
         Raises:
             RegistryError: A name no row has.
         """
         chosen: dict[str, CheckpointSpec] = {}
         for name in names:
-            found = [row for row in self.rows if name in (row.name, row.id)]
+            found = _named(self.rows, name)
             if not found:
                 raise _unknown(name, [row.id for row in self.rows], "in the registry")
             chosen.update((row.id, row) for row in found)
@@ -165,9 +167,25 @@ def _triple(values: Sequence[float]) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
+def _named(rows: Sequence[CheckpointSpec], name: str) -> list[CheckpointSpec]:
+    """Return the rows that a name stands for, by its own spelling before any other."""
+    exact = [row for row in rows if name in (row.name, row.id)]
+    return exact or [row for row in rows if _folded(name) in _names_of(row)]
+
+
+def _names_of(row: CheckpointSpec) -> set[str]:
+    hub = {source.repo for source in row.sources if source.repo_type == "model"} - {""}
+    names = {row.name, row.id, f"dpt-{row.name}", *hub}
+    return {_folded(name) for name in names}
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "-")
+
+
 def _unknown(name: str, names: Sequence[str], where: str) -> RegistryError:
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    close = did_you_mean(name, names)
+    hint = f" Did you mean {close!r}?" if close else ""
     known = ", ".join(names)
     return RegistryError(
         f"no model {name!r} {where}.{hint} There are: {known}. See 'dpt models list'."

@@ -144,7 +144,7 @@ class Source:
         if self.kind == "hub":
             space = "" if self.repo_type == "model" else f"{self.repo_type}s/"
             return f"{space}{self.repo}@{self.revision[:12]}/{self.file}"
-        return self.url if self.kind == "release" else f"bundled {self.file}"
+        return self.url if self.kind == "release" else f"bundled {self.file.rpartition('/')[2]}"
 
 
 def _require_plain_path(name: str, path: str, most: int) -> None:

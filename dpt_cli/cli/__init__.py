@@ -16,13 +16,14 @@ from dpt_cli import __version__
 from dpt_cli.cli.bench.command import bench as bench_command
 from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
+from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
 from dpt_cli.cli.interrupts import INTERRUPTED, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
 from dpt_cli.cli.streams import READER_GONE, Stream, own_streams
-from dpt_cli.errors import DptError, FetchError
+from dpt_cli.errors import DptError, FetchError, did_you_mean
 
 _EPILOG = """
 \b
@@ -57,6 +58,40 @@ class _Dpt(click.Group):
             code = INTERRUPTED
         sys.exit(code or 0)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the command; without any words, show how to begin."""
+        words = tuple(args)  # click empties the list
+        if not words and not ctx.resilient_parsing:
+            click.echo(_short_help(self, ctx), err=True)
+            ctx.exit(click.UsageError.exit_code)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = next((word for word in words if word in self.commands), "depth")
+            line = with_command(name, [word for word in words if word != name])
+            raise click.UsageError(
+                f"{error.option_name} stands before the command; options follow it: {line}", ctx
+            ) from error
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; where there is none of that name, raise with the line to type."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            word, *rest = args
+            close = did_you_mean(word, self.commands)
+            if close:
+                line = with_command(close, rest)
+                message = f"no command {word!r}. Did you mean {close!r}? {line}"
+            elif looks_like_input(word):
+                message = f"no command given, only {word!r}: {with_command('depth', args)}"
+            else:
+                names = ", ".join(sorted(self.commands))
+                message = f"no command {word!r}. Commands are: {names}. See 'dpt --help'."
+            raise click.UsageError(message, ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -71,6 +106,16 @@ class _Dpt(click.Group):
         except KeyboardInterrupt:
             say("Interrupted.")
             ctx.exit(INTERRUPTED)
+
+
+def _short_help(command: click.Group, ctx: click.Context) -> str:
+    formatter = ctx.make_formatter()
+    command.format_usage(ctx, formatter)
+    command.format_help_text(ctx, formatter)
+    command.format_commands(ctx, formatter)
+    formatter.write("\nNo download needed: dpt depth photo.jpg --model tiny\n")
+    formatter.write("All of it: dpt --help, dpt COMMAND --help\n")
+    return formatter.getvalue().rstrip()
 
 
 def _show(error: click.ClickException) -> None:

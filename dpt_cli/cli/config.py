@@ -1,6 +1,5 @@
 """`dpt config`."""
 
-import difflib
 import json
 import os
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from dpt_cli.cli.settings import (
     origin,
 )
 from dpt_cli.cli.settings_files import read_settings_files, user_settings_path
+from dpt_cli.errors import did_you_mean
 
 _HEADINGS = {"command": "COMMAND", "option": "OPTION", "value": "VALUE", "from": "FROM"}
 
@@ -59,8 +59,8 @@ def config(ctx: click.Context, command: str | None, as_json: bool, registry: Pat
     root = ctx.find_root().command
     commands = _configurable(root)
     if command is not None and command not in commands:
-        close = difflib.get_close_matches(command, commands, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        close = did_you_mean(command, commands)
+        hint = f" Did you mean {close!r}?" if close else ""
         raise click.BadParameter(
             f"{command!r} takes no settings.{hint} There are: {', '.join(commands)}.",
             param_hint="COMMAND",
@@ -71,7 +71,7 @@ def config(ctx: click.Context, command: str | None, as_json: bool, registry: Pat
     rows = [row for item in chosen for row in _rows(item, root, flags, refusals)]
     if as_json:
         # ASCII: any terminal can show it.
-        click.echo(json.dumps(rows, indent=2))
+        put(json.dumps(rows, indent=2), keep_lines=True)
     else:
         for line in _table(rows):
             put(line)
@@ -160,7 +160,7 @@ def _remarks(root: click.Command) -> list[str]:
     known = {name for option in options for name in option.envvar or ()}
     for name in sorted(name for name in os.environ if name.startswith("DPT_")):
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            close = did_you_mean(name, known)
+            hint = f" Did you mean {close}?" if close else ""
             lines.append(f"no option reads {name}.{hint}")
     return lines

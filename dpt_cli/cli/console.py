@@ -5,6 +5,8 @@ A file's name may hold anything but a slash and NUL; a terminal takes some of it
 
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -14,6 +16,21 @@ import click
 _UNSAFE = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_A_LINE = re.compile(f"[{_UNSAFE}]")
 _IN_A_TEXT = re.compile(f"(?!\n)[{_UNSAFE}]")
+
+# Prints a line above the progress bar while one is drawn, None otherwise. `click.echo` would write
+# where the bar is: it looks below the stream that rich puts in standard error's place.
+_print_above: Callable[[str], None] | None = None
+
+
+@contextmanager
+def above_bar(print_line: Callable[[str], None]) -> Iterator[None]:
+    """Send what `say` prints through a function that knows the bar."""
+    global _print_above  # noqa: PLW0603  # one process has one terminal
+    _print_above = print_line
+    try:
+        yield
+    finally:
+        _print_above = None
 
 
 def printable(text: object, *, keep_lines: bool = False) -> str:
@@ -33,14 +50,18 @@ def _escaped(match: re.Match[str]) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def say(line: object) -> None:
-    """Print one line for the user to standard error."""
-    click.echo(printable(line), err=True)
+def say(line: object, *, keep_lines: bool = False) -> None:
+    """Print a line, or with `keep_lines` several, for the user to standard error."""
+    text = printable(line, keep_lines=keep_lines)
+    if _print_above is None:
+        click.echo(text, err=True)
+    else:
+        _print_above(text)
 
 
-def put(line: object) -> None:
-    """Print one line of a command's result to standard output."""
-    click.echo(printable(line))
+def put(text: object, *, keep_lines: bool = False) -> None:
+    """Print a line, or with `keep_lines` several, of a command's result to standard output."""
+    click.echo(printable(text, keep_lines=keep_lines))
 
 
 def put_path(path: Path | str) -> None:

@@ -1,7 +1,10 @@
 """`dpt models`: list, pull, verify, path, clean."""
 
 import json
+import shutil
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,14 @@ import click
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec
 from dpt_cli.cli.complete import complete_weights
+from dpt_cli.cli.console import printable, put, put_path, say
 from dpt_cli.cli.options import debug_option, registry_option
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import FetchError
 
-_PLAIN_WIDTH = 200
+_HEADINGS = ("TASK", "NAME", "PARAMETERS", "ON DISK", "CHECK", "LICENCE", "NUMBERS", "WEIGHTS")
+_NUM_SHORT = 6  # the columns that any terminal has room for
+_GAP = "  "
 
 _names = click.argument(
     "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_weights
@@ -57,35 +63,47 @@ def list_models(as_json: bool, task: str | None, registry: Path | None) -> None:
     """
     rows = [_facts(row) for row in _select((), task, registry)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        # ASCII: any terminal can show it.
+        put(json.dumps(rows, indent=2), keep_lines=True)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in (
-        "TASK",
-        "NAME",
-        "PARAMETERS",
-        "ON DISK",
-        "CHECK",
-        "LICENCE",
-        "NUMBERS",
-        "WEIGHTS",
-    ):
-        table.add_column(column, no_wrap=column != "WEIGHTS")
-    for row in rows:
-        name = f"{row['name']} *" if row["default"] else str(row["name"])
-        size = row["bytes"]
-        on_disk = f"{size / 1e6:,.0f} MB" if isinstance(size, int) else "no"
-        parameters = f"{row['parameters'] / 1e6:.0f} M"
-        table.add_row(
-            *(row["task"], name, parameters, on_disk, row["check"] or "none"),
-            *(row["licence"], row["meaning"], row["title"]),
-        )
     # A pipe has no width: lines are not to be folded for it.
-    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(table)
-    click.echo("* used where no --model is named", err=True)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in _table([_cells(row) for row in rows], width):
+        put(line)
+    say("* used where no --model is named")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    size = row["bytes"]
+    return (
+        row["task"],
+        f"{row['name']} *" if row["default"] else str(row["name"]),
+        f"{row['parameters'] / 1e6:.0f} M",
+        f"{size / 1e6:,.0f} MB" if isinstance(size, int) else "no",
+        row["check"] or "none",
+        row["licence"],
+        row["meaning"],
+        row["title"],
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
+    """Return the table's lines; on a narrow terminal the last columns stand below their row."""
+    cells = [_HEADINGS, *(tuple(map(printable, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = [[cell.ljust(n) for cell, n in zip(row, widths, strict=True)] for row in cells]
+    lines = [_GAP.join(row).rstrip() for row in padded]
+    if width is None or max(map(len, lines)) <= width:
+        return lines
+    indent = " " * (widths[0] + len(_GAP))
+    folded = []
+    for row, (*_, meaning, title) in zip(padded, cells, strict=True):
+        folded.append(_GAP.join(row[:_NUM_SHORT]).rstrip())
+        if row is not padded[0]:
+            folded += textwrap.wrap(
+                f"{title}: {meaning}", width, initial_indent=indent, subsequent_indent=indent
+            )
+    return folded
 
 
 def _facts(row: CheckpointSpec) -> dict[str, Any]:
@@ -126,10 +144,10 @@ def pull(names: tuple[str, ...], task: str | None, registry: Path | None) -> Non
 
     hush_hub(progress_bars=True)
     for row in _select(names, task, registry):
-        click.echo(f"{row.id}: {row.title}", err=True)
-        weights = find_weights(row, notify=lambda line: click.echo(line, err=True))
-        click.echo(f"sha256 {weights.sha256} (checked against: {weights.checked})", err=True)
-        click.echo(weights.path)
+        say(f"{row.id}: {row.title}")
+        weights = find_weights(row, notify=say)
+        say(f"sha256 {weights.sha256} (checked against: {weights.checked})")
+        put_path(weights.path)
 
 
 @models.command(cls=SettingsCommand, has_table=False)
@@ -153,11 +171,12 @@ def verify(names: tuple[str, ...], task: str | None, registry: Path | None) -> N
             weights = verify_row(row)
         except FetchError as error:
             num_bad += 1
-            click.echo(f"{row.id}: {error}", err=True)
+            # It lists what was looked for, one line each.
+            say(f"{row.id}: {error}", keep_lines=True)
         else:
-            click.echo(f"ok {row.id} {weights.sha256} (checked against: {weights.checked})")
+            put(f"ok {row.id} {weights.sha256} (checked against: {weights.checked})")
     if not here:
-        click.echo("no weights on this disk yet; see 'dpt models pull'", err=True)
+        say("no weights on this disk yet; see 'dpt models pull'")
     if num_bad:
         raise FetchError(f"{num_bad} of {len(here)} are missing or wrong")
 
@@ -179,13 +198,13 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
     for row in _select((name,), task, registry):
         found = locate(row)
         if found:
-            click.echo(found[1])
+            put_path(found[1])
             continue
         missing.append(row.id)
         if not row.sources:
-            click.echo(f"no weights of {row.id} were ever published", err=True)
+            say(f"no weights of {row.id} were ever published")
         for source in row.sources:
-            click.echo(f"{row.id} would lie in {expected_path(source)}  (from {source})", err=True)
+            say(f"{row.id} would lie in {expected_path(source)}  (from {source})")
     if missing:
         raise FetchError(f"not on this disk: {', '.join(missing)}; see 'dpt models pull'")
 
@@ -208,13 +227,13 @@ def clean(yes: bool, registry: Path | None) -> None:
     num_bytes = num_gone = 0
     for leftover in leftovers:
         if yes and not remove(leftover):
-            click.echo(f"left, as it is in use or may not be removed: {leftover.path}", err=True)
+            say(f"left, as it is in use or may not be removed: {leftover.path}")
             continue
         num_gone += 1
         num_bytes += leftover.num_bytes
-        click.echo(f"{leftover.num_bytes / 1e6:10,.1f} MB  {leftover.path}  ({leftover.what})")
+        put(f"{leftover.num_bytes / 1e6:10,.1f} MB  {leftover.path}  ({leftover.what})")
     if not leftovers:
-        click.echo("nothing to remove")
+        put("nothing to remove")
         return
     done = "removed" if yes else "can be removed; 'dpt models clean --yes' removes them"
-    click.echo(f"{num_gone} of {len(leftovers)}, {num_bytes / 1e6:,.1f} MB, {done}", err=True)
+    say(f"{num_gone} of {len(leftovers)}, {num_bytes / 1e6:,.1f} MB, {done}")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from dpt_cli.cli.complete import complete_devices, complete_models
+from dpt_cli.cli.correction import check_inputs
 from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
@@ -78,11 +79,10 @@ def engine_option(function: F) -> F:
     )(function)
 
 
-def compile_option(default: bool | None, meaning: str) -> Callable[[F], F]:
-    """Add `--compile`, as `cuda_graphs`, and what its default means."""
+def cuda_graphs_option(default: bool | None, meaning: str) -> Callable[[F], F]:
+    """Add `--cuda-graphs`, and say what its default means."""
     return click.option(
-        "--compile/--no-compile",
-        "cuda_graphs",
+        "--cuda-graphs/--no-cuda-graphs",
         default=default,
         help="On CUDA, record the network's kernels for each shape of a batch and replay them."
         f"  [default: {meaning}]",
@@ -113,6 +113,7 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             nargs=-1,
             metavar="INPUT...",
             type=click.Path(path_type=Path),
+            callback=check_inputs,
         ),
         click.option(
             "-o",
@@ -174,17 +175,17 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             show_default=True,
             help="Photographs of one network size to run at once.",
         ),
-        compile_option(None, "shapes that keep coming"),
+        cuda_graphs_option(None, "shapes that keep coming"),
         click.option("--offline", is_flag=True, help="Never touch the network."),
         registry_option,
         click.option(
             "-f",
             "--force",
             is_flag=True,
-            help="Do again what is done, and overwrite files that are not ours.",
+            help="Redo what is done, and overwrite files that dpt did not make.",
         ),
         click.option(
-            "-n", "--dry-run", is_flag=True, help="Say what would be done and touch nothing."
+            "-n", "--dry-run", is_flag=True, help="Print what would be done, and touch nothing."
         ),
         click.option(
             "--max-errors",
@@ -194,18 +195,23 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             help="Stop after N failed photographs.  [default: never]",
         ),
         click.option(
-            "--json", "as_json", is_flag=True, help="One JSON object a photograph on stdout."
+            "--json", "as_json", is_flag=True, help="One JSON object per photograph on stdout."
         ),
         click.option(
             "--from",
             "from_file",
             type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
             metavar="FILE",
-            help="Read inputs from a list, one a line; - is standard input.",
+            help="Read inputs from a list, one per line; - is standard input.",
         ),
         click.option("-0", "nul", is_flag=True, help="The list of --from is separated by NUL."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more of each photograph."),
+        click.option("-q", "--quiet", is_flag=True, help="Print paths and errors only."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            help="Print more about each photograph, and whole hashes.",
+        ),
         debug_option,
     ]
 

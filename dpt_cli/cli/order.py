@@ -9,6 +9,7 @@ import click
 
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, Task
+from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.formats.table import formats_of
@@ -45,7 +46,8 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     Raises:
         DptError: Nothing can be done.
     """
-    spec = load_registry(options.registry).find(task, options.model)
+    registry = load_registry(options.registry)
+    spec = choose_model(registry, task, options.model, options.weights, quiet=options.quiet)
     settings = RunSettings(
         formats=options.formats,
         output=options.output,

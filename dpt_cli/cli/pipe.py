@@ -123,5 +123,4 @@ def run_pipe(order: Order) -> None:
             "seconds": round(time.monotonic() - started, 3),
         }
         report.done(Done(Job(path, outputs), facts))
-    for line in what_made(spec, engine):
-        report.say(line)
+    report.facts(what_made(spec, engine))

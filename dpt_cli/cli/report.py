@@ -1,10 +1,13 @@
 """What a run says: paths or JSON on stdout, everything else on stderr."""
 
 import json
+import re
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,10 +24,14 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_HASH_DIGITS = 12  # enough to tell files apart; the manifest, --json and -v have them all
 
 
 class Report:
     """Tells of a run as it goes: a bar on a terminal, a plain line now and then elsewhere.
+
+    While the bar is drawn, paths are not listed on that terminal; a pipe or file gets them all.
 
     Attributes:
         num_done: Photographs whose files are all written.
@@ -43,6 +50,10 @@ class Report:
         self._num_clipped = self._num_with_clipped = 0
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
+        self._bar = ExitStack()  # what is undone when the bar goes
+        # The network's own thread draws the bar, perhaps while a run ends or a photograph fails.
+        self._lock = threading.Lock()
+        self._is_over = False
 
     def __enter__(self) -> "Report":
         return self
@@ -53,8 +64,10 @@ class Report:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        with self._lock:
+            self._is_over = True
+            self._bar.close()
+            self._progress = None
 
     def say(self, line: str) -> None:
         """Write one line for the user."""
@@ -64,25 +77,36 @@ class Report:
     def begin(self) -> None:
         """Start the clock and, on a terminal, the bar: the network is ready."""
         self._started = self._last_line = time.monotonic()
-        if self._quiet or self._total < 2 or not sys.stderr.isatty():
+        # JSON on the same terminal tells how far it got, and would tear the bar.
+        is_torn = self._as_json and sys.stdout.isatty()
+        if self._quiet or self._total < 2 or is_torn or not sys.stderr.isatty():
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        from rich.text import Text
 
         terminal = Console(stderr=True)
         if not terminal.is_interactive:  # TERM=dumb
             return
-        self._progress = Progress(
+        progress = Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=terminal,
             # Paths meant for a pipe must not be drawn on the terminal instead.
             redirect_stdout=sys.stdout.isatty(),
+            transient=True,  # the summary says how many
         )
-        # Photographs that did not decode may have failed before.
-        self._progress.add_task("", total=self._total, completed=self._num_ended)
-        self._progress.start()
+        with self._lock:
+            if self._is_over:
+                return
+            # Photographs that did not decode may have failed before.
+            progress.add_task("", total=self._total, completed=self._num_ended)
+            self._bar.enter_context(
+                console.above_bar(lambda line: terminal.print(Text(line), soft_wrap=True))
+            )
+            self._bar.enter_context(progress)
+            self._progress = progress
 
     def planned(self, job: Job) -> None:
         """Tell of a photograph that a run would do."""
@@ -127,6 +151,8 @@ class Report:
 
     def _tell(self, job: Job, status: str, facts: Mapping[str, Any]) -> None:
         if not self._as_json:
+            if self._progress is not None and sys.stdout.isatty():
+                return  # the summary names the folder
             for path in job.outputs.values():
                 console.put_path(path)
             return
@@ -140,8 +166,9 @@ class Report:
         return self.num_done + self.num_skipped + self.num_failed
 
     def _advance(self) -> None:
-        if self._progress is not None:
-            self._progress.advance(self._progress.task_ids[0])
+        progress = self._progress
+        if progress is not None:
+            progress.update(progress.task_ids[0], completed=self._num_ended)
             return
         now = time.monotonic()
         if now - self._last_line >= _SECONDS_BETWEEN_LINES and self._num_ended < self._total:
@@ -158,17 +185,20 @@ class Report:
         ended = self.num_done + self.num_skipped
         console.say(f"Interrupted: {ended} of {self._total} done; the same command continues.")
 
+    def facts(self, lines: Sequence[str]) -> None:
+        """Say what made the maps; hashes by their first digits, unless more is asked for."""
+        for line in lines:
+            self.say(line if self._verbose else _HASH.sub(_shortened, line))
+
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
         """Say how it ended: how many, where, how fast, and what the numbers are."""
         elapsed = time.monotonic() - self._started
         before = f", {self.num_skipped} done before" if self.num_skipped else ""
+        files = f", {counted(self.num_files, 'file')}" if self.num_files else ""
+        where = f" in {folder}" if self.num_done or self.num_skipped else ""
         speed = f", {elapsed:.1f} s ({self._speed()})" if self.num_done else ""
-        self.say(
-            f"{self.num_done} of {self._total} done{before}, {counted(self.num_files, 'file')} in "
-            f"{folder}{speed}"
-        )
-        for line in lines:
-            self.say(line)
+        self.say(f"{self.num_done} of {self._total} done{before}{files}{where}{speed}")
+        self.facts(lines)
         if self._num_clipped:
             self.say(
                 f"png16: {self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')} "
@@ -178,6 +208,10 @@ class Report:
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():
                 console.say(f"  {counted(count, 'file')}: {reason}")
+
+
+def _shortened(match: re.Match[str]) -> str:
+    return match[0][:_HASH_DIGITS]
 
 
 def counted(number: int, noun: str) -> str:

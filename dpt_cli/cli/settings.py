@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from dpt_cli.cli.console import printable, say
+from dpt_cli.cli.help import write_options
 from dpt_cli.cli.settings_files import (
     FLAGS_ONLY,
     Setting,
@@ -78,6 +79,10 @@ class SettingsCommand(click.Command):
     def get_help(self, ctx: click.Context) -> str:
         """Return the help, whose defaults may come from a file."""
         return printable(super().get_help(ctx), keep_lines=True)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under headings."""
+        write_options(self, ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; a value that turns out wrong is told with the place it was set in."""

@@ -1,6 +1,5 @@
 """The settings files: where they lie, what they hold, and what they may hold."""
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,10 @@ import click
 
 from dpt_cli.cli.settings_trust import is_there, read_settings, refusal, unusable
 from dpt_cli.cli.values import NameList
+from dpt_cli.errors import did_you_mean
 
 # Of one run and no other: what may overwrite is not to hide in a folder of photographs.
-FLAGS_ONLY = ("force", "dry-run", "from")
+FLAGS_ONLY = ("force", "dry-run", "from", "list-classes")
 
 _MAX_SHOWN = 200  # characters of a wrong value
 
@@ -154,8 +154,8 @@ def _problem(key: str, value: Any, options: Options, tables: Sequence[str]) -> s
         return f"{key} belongs to one run: give it as a flag"
     option = options.get(key.replace("_", "-"))
     if option is None:
-        close = difflib.get_close_matches(key.replace("_", "-"), [*options, *tables], n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        close = did_you_mean(key.replace("_", "-"), (*options, *tables))
+        hint = f" Did you mean {close!r}?" if close else ""
         return f"unknown key {key!r}.{hint} Keys are the long options of 'dpt COMMAND --help'."
     why = unusable(value)
     if why:

@@ -38,7 +38,7 @@ def resolve_engine(name: str, device: str, precision: str) -> str:
 
 def no_graphs(device: str) -> str:
     """Say that CUDA graphs were asked for where there are none."""
-    return f"--compile records CUDA graphs, and this runs on {device}: leave it out"
+    return f"--cuda-graphs records CUDA graphs, and this runs on {device}: leave it out"
 
 
 def has_openvino() -> bool:

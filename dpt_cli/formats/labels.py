@@ -18,13 +18,15 @@ Options = Mapping[str, Any]
 
 
 def overlay(file: Writer, label_map: LabelMap, rgb: RGB | None, options: Options) -> None:
-    """Write the classes painted over the photograph, a legend beside it."""
+    """Write the classes painted over the photograph, and beside it a legend unless unwanted."""
     from dpt_cli.maps.colors import overlay_labels, with_legend
 
     assert rgb is not None
     selected = _selected(options)
     painted = overlay_labels(rgb, label_map, options["opacity"], selected)
-    write_png(file, with_legend(painted, label_map, selected), describe(label_map))
+    if options["legend"]:
+        painted = with_legend(painted, label_map, selected)
+    write_png(file, painted, describe(label_map))
 
 
 def labels(file: Writer, label_map: LabelMap, _rgb: RGB | None, _options: Options) -> None:

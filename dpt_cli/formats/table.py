@@ -66,7 +66,7 @@ _ALL = (
     Format("depth", "npy", "_depth.npy", 4.0),
     Format("depth", "pfm", "_depth.pfm", 4.0),
     Format("depth", "png16", "_depth16.png", 1.3),
-    Format("segment", "overlay", "_segment.png", 1.6, ("opacity", "classes"), True),
+    Format("segment", "overlay", "_segment.png", 1.6, ("opacity", "classes", "legend"), True),
     Format("segment", "labels", "_labels.png", 0.1),
     Format("segment", "color", "_color.png", 0.15, ("classes",)),
     Format("segment", "npy", "_labels.npy", 1.0),
@@ -76,7 +76,7 @@ _ALL = (
 # The options of formats, for those who do not name them.
 DEFAULT_OPTIONS: Mapping[Task, Mapping[str, Any]] = {
     "depth": {"colormap": "inferno", "invert": False},
-    "segment": {"opacity": 0.5, "classes": None},
+    "segment": {"opacity": 0.5, "classes": None, "legend": True},
 }
 
 

@@ -104,7 +104,7 @@ class LazyEngine:
         with self._lock:
             if self._weights is None:
                 settings = self._settings
-                if not settings.offline and not self.is_here:
+                if self._spec.sources and not settings.offline and not self.is_here:
                     self._notify(f"Downloading the weights of {self._spec.id}")
                 self._weights = find_weights(
                     self._spec, settings.weights, offline=settings.offline, notify=self._notify

@@ -247,7 +247,7 @@ def run(
         offline: See `device`.
         force: Do again what is done, and overwrite files that are not ours.
         registry: Another `weights.toml`.
-        **options: Of the formats: `colormap`, `invert`; `opacity`, `classes`.
+        **options: Of the formats: `colormap`, `invert`; `opacity`, `classes`, `legend`.
 
     Yields:
         `Skipped`, `Done` or `Failed` for each photograph, in the order in which they end.

@@ -720,3 +720,12 @@ def test_our_own_photographs_are_small_and_their_licence_is_told() -> None:
     for path in pictures:
         assert max(dpt_cli.read_rgb(path).shape[:2]) <= 512
         assert f"`{path.name}`" in told
+
+
+@pytest.mark.parametrize(("peak", "is_above"), [(1e5, True), (1e18, False)])
+def test_a_share_above_the_peak_gets_a_remark(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch, peak: float, is_above: bool
+) -> None:
+    monkeypatch.setattr("dpt_cli.cli.bench.run.measure_peaks", lambda *_: Peaks(peak, peak))
+    result = dpt("bench", "--device", "cpu", "--runs", "1", "--no-drift")
+    assert ("PEAK above 100 %" in result.stdout) == is_above

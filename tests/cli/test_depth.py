@@ -46,12 +46,23 @@ def test_without_an_output_files_go_to_dpt_out(dpt: FrontDoor) -> None:
 
 def test_the_summary_tells_weights_hash_device_and_meaning(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
-    stderr = dpt("depth", "a.png", "-o", "out").stderr
+    stderr = dpt("depth", "a.png", "-o", "out", "-v").stderr
     sha256 = dpt.hub_source("depth/model.safetensors")["sha256"]
     assert "1 of 1 done, 1 file in out" in stderr
     assert f"model.safetensors, sha256 {sha256} (checked against: sha256)" in stderr
     assert "device: cpu, fp32" in stderr
     assert "numbers: relative inverse depth, larger is nearer, no unit" in stderr
+
+
+def test_hashes_are_shortened_where_people_read_and_whole_elsewhere(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    sha256 = dpt.hub_source("depth/model.safetensors")["sha256"]
+    for inputs, stdin in (("a.png", b""), ("-", Path("a.png").read_bytes())):
+        result = dpt("depth", inputs, "-o", "out", "--json", stdin=stdin)
+        assert f"sha256 {sha256[:12]} (checked against" in result.stderr
+        assert sha256 not in result.stderr
+        assert json.loads(result.stdout)["weights_sha256"] == sha256
+    assert sha256 in Path("out/manifest.jsonl").read_text()
 
 
 def test_the_network_is_loaded_once(dpt: FrontDoor) -> None:

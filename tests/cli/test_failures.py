@@ -422,8 +422,8 @@ def test_cuda_graphs_where_there_is_no_cuda_are_refused(
     dpt: FrontDoor, engine: tuple[str, ...]
 ) -> None:
     dpt.photograph("a.png")
-    result = dpt("depth", "a.png", "--compile", "--device", "cpu", *engine, code=1)
-    assert "--compile records CUDA graphs, and this runs on cpu" in result.stderr
+    result = dpt("depth", "a.png", "--cuda-graphs", "--device", "cpu", *engine, code=1)
+    assert "--cuda-graphs records CUDA graphs, and this runs on cpu" in result.stderr
     assert not list(Path().rglob("*_depth*"))
-    bench = dpt("bench", "--compile", "--device", "cpu", "--no-drift", code=1)
-    assert "--compile records CUDA graphs, and this runs on cpu" in bench.stderr
+    bench = dpt("bench", "--cuda-graphs", "--device", "cpu", "--no-drift", code=1)
+    assert "--cuda-graphs records CUDA graphs, and this runs on cpu" in bench.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from front_door import FrontDoor, invoke
-from small_models import COMMIT, REPO, files
+from small_models import COMMIT, REPO, files, row
 
 KEYS = [
     "task",
@@ -64,6 +64,28 @@ def test_json_says_what_is_on_this_disk(dpt: FrontDoor) -> None:
     rows = json.loads(dpt("models", "list", "--json").stdout)
     facts = [(row["cached"], row["path"], row["bytes"]) for row in rows]
     assert facts == [(True, str(path), SIZE)] + [(False, None, None)] * 3
+
+
+@pytest.mark.parametrize("flag", [(), ("--json",)], ids=["table", "json"])
+def test_what_a_registry_calls_its_weights_is_printed_as_text(
+    dpt: FrontDoor, flag: tuple[str, ...]
+) -> None:
+    title = "[red]été\x1b[31m\u202e"
+    dpt.rows(depth={"small": row("depth", [], title=title, default=True)})
+    result = dpt("models", "list", *flag)
+    assert not set("\x1b\u202e") & set(result.stdout)
+    assert "[red]" in result.stdout
+    if flag:
+        assert result.stdout.isascii()
+        assert json.loads(result.stdout)[0]["title"] == title
+    else:
+        assert r"été\x1b[31m\u202e" in result.stdout
+
+
+def test_what_pull_says_is_escaped(dpt: FrontDoor) -> None:
+    sources = [dpt.hub_source("depth/model.safetensors")]
+    dpt.rows(depth={"small": row("depth", sources, title="a\x07b")})
+    assert r"depth/small: a\x07b" in dpt("models", "pull", "depth/small").stderr
 
 
 def test_list_of_one_task(dpt: FrontDoor) -> None:

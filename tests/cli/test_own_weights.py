@@ -75,6 +75,41 @@ def test_no_hub_is_asked_and_the_summary_names_the_file(dpt: FrontDoor) -> None:
     assert dpt.hub.requests == []
 
 
+def test_without_a_model_the_one_that_the_file_fits_is_used_and_named(dpt: FrontDoor) -> None:
+    # Neither of the two that are asked first has the file's readout.
+    other = {**architecture("depth"), "readout": "ignore"}
+    fitting = row("depth", [], output={"quantity": "depth", "scale": 0.25, "shift": 0.1})
+    dpt.rows(
+        depth={
+            "first": row("depth", [], architecture=other, default=True),
+            "second": row("depth", [], architecture=other),
+            "third": fitting,
+            "fourth": fitting,
+        }
+    )
+    dpt.photograph("a.png")
+    words = ("depth", "a.png", "-o", "out", "--weights", dpt.weights())
+    stderr = dpt(*words).stderr
+    assert "authors.pt fits third" in stderr
+    assert "fourth" in stderr
+    assert "depth/third from authors.pt" in stderr
+    assert dpt(*words, "--force", "-q").stderr == ""
+    # A model that was named is never replaced by another.
+    assert "does not fit" in dpt(*words, "--model", "first", "--force", code=4).stderr
+
+
+def test_a_file_named_as_a_models_own_is_taken_for_it_where_it_fits(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    words = ("depth", "a.png", "-o", "out", "--force", "--weights")
+    # The metric row's release has this name, and shares the default's architecture.
+    result = dpt(*words, dpt.weights("small.pt", files("depth")["authors.pt"]))
+    assert "small.pt fits metric" in result.stderr
+    assert "numbers: depth in metres" in result.stderr
+    stderr = dpt(*words, dpt.weights("other.pt", files("depth")["authors.pt"])).stderr
+    assert "fits" not in stderr
+    assert "numbers: relative inverse depth" in stderr
+
+
 def _without(name: str) -> bytes:
     return safe({key: value for key, value in authors("depth").items() if key != name})
 
@@ -141,6 +176,7 @@ def test_a_model_nobody_published_asks_for_a_file(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     stderr = dpt("depth", "a.png", "--model", "unpublished", code=4).stderr
     assert "give a file with --weights FILE" in stderr
+    assert "Downloading" not in stderr
 
 
 def test_readouts_and_plain_transformers_are_configuration(dpt: FrontDoor) -> None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from dpt_cli.cli.report import Report
 from dpt_cli.errors import InputError
@@ -31,3 +32,32 @@ def test_the_bar_counts_what_failed_before_it_was_drawn(monkeypatch: pytest.Monk
         report.begin()
         assert report._progress is not None
         assert report._progress.tasks[0].completed == 1
+
+
+def test_no_bar_is_drawn_for_a_network_that_loads_after_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Report(3, quiet=False, verbose=False, as_json=False) as report:
+        pass
+    report.begin()
+    assert report._progress is None
+
+
+def test_a_photograph_that_fails_while_the_bar_is_drawn_is_counted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    failed = Failed(Job(Path("bad.png"), {}), InputError("not an image"))
+    with Report(3, quiet=False, verbose=False, as_json=False) as report:
+        start = Progress.start
+
+        def start_late(progress: Progress) -> None:
+            report.failed(failed)
+            start(progress)
+
+        monkeypatch.setattr(Progress, "start", start_late)
+        report.begin()
+        report.failed(failed)
+        assert report._progress is not None
+        assert report._progress.tasks[0].completed == 2

@@ -54,7 +54,7 @@ def test_a_second_run_skips_what_is_done_and_says_so(first: FrontDoor) -> None:
     before = {path: Path(path).stat().st_mtime_ns for path in (A, B)}
     result = again(first)
     assert result.stdout == ""
-    assert "0 of 2 done, 2 done before, 0 files in out\n" in result.stderr
+    assert "0 of 2 done, 2 done before in out\n" in result.stderr
     assert "Loading" not in result.stderr
     assert {path: Path(path).stat().st_mtime_ns for path in (A, B)} == before
 

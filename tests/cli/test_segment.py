@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dpt_cli.maps.ade20k import COLORS, NAMES
-from front_door import FrontDoor, paths, picture, pixels
+from front_door import FrontDoor, invoke, paths, picture, pixels
 
 WIDTH, HEIGHT = 130, 97
 PALETTE = np.array(COLORS, np.uint8)
@@ -109,3 +109,34 @@ def test_classes_do_not_touch_the_labels(dpt: FrontDoor, labels: Labels) -> None
 def test_a_mistyped_class_gets_a_suggestion(dpt: FrontDoor, typo: str, name: str) -> None:
     dpt.photograph("a.png")
     assert f"Did you mean '{name}'" in dpt("segment", "a.png", "--classes", typo, code=2).stderr
+
+
+@pytest.mark.parametrize("kind", ["labels", "npy"])
+def test_classes_are_said_not_to_apply_to_labels(dpt: FrontDoor, kind: str) -> None:
+    dpt.photograph("a.png")
+    words = ("segment", "a.png", "--classes", "sky", "--format")
+    assert f"--classes changes no {kind}" in dpt(*words, f"overlay,{kind}").stderr
+    assert "--classes" not in dpt(*words, "overlay,color").stderr
+
+
+def test_classes_are_listed_in_the_order_of_their_numbers() -> None:
+    result = invoke("segment", "--list-classes")
+    assert tuple(result.stdout.splitlines()) == NAMES
+    assert result.stderr == ""
+
+
+def test_without_a_legend_the_overlay_has_the_photographs_size(
+    dpt: FrontDoor, labels: Labels
+) -> None:
+    with_legend = pixels(Path("out/a_segment.png"))
+    (path,) = paths(dpt("segment", "a.png", "-o", "plain", "--no-legend"))
+    np.testing.assert_array_equal(pixels(Path(path)), with_legend[:HEIGHT, :WIDTH])
+    assert "legend" not in dpt("segment", "a.png", "-o", "plain", "--no-legend").stderr
+    assert not paths(dpt("segment", "a.png", "-o", "plain", "--no-legend"))  # done before
+    assert paths(dpt("segment", "a.png", "-o", "plain"))  # another picture, so made again
+
+
+def test_a_legend_that_no_file_has_is_said_not_to_apply(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    words = ("segment", "a.png", "--no-legend", "--format", "color")
+    assert "--no-legend changes nothing" in dpt(*words).stderr

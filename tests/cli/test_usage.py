@@ -2,13 +2,14 @@
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from dpt_cli import __version__
 from dpt_cli.cli import dpt as root
-from front_door import FrontDoor, invoke
+from front_door import FrontDoor, invoke, paths
 from small_models import row
 
 
@@ -81,7 +82,7 @@ def test_without_a_command_help_is_shown(words: tuple[str, ...]) -> None:
     [
         (("depht", "a.png"), "Did you mean 'depth'?"),
         (("models", "lst"), "Did you mean 'list'?"),
-        (("depth", "a.png", "--modle", "small"), "Did you mean one of: '--compile', '--model'"),
+        (("depth", "a.png", "--modle", "small"), "Did you mean one of: '--model'"),
         (("depth", "a.png", "--model", "smal"), "Did you mean 'small'?"),
         (("segment", "a.png", "--model", "smal"), "Did you mean 'small'?"),
         (("depth", "a.png", "--format", "colour"), "did you mean 'color'?"),
@@ -98,6 +99,58 @@ def test_a_typo_is_usage_and_gets_a_suggestion(
     result = dpt(*words, code=2)
     assert suggestion.lower() in result.stderr.lower()
     assert result.stdout == ""
+
+
+NEARLY = {
+    ("photo.jpg",): "dpt depth photo.jpg",
+    ("photos/", "-o", "out"): "dpt depth photos/ -o out",
+    ("https://example.org/a.jpg",): "dpt depth https://example.org/a.jpg",
+    ("dpeth", "my photo.jpg"): "dpt depth 'my photo.jpg'",
+    ("--model", "tiny", "a.jpg"): "dpt depth --model tiny a.jpg",
+    ("--quiet", "segment", "a.jpg"): "dpt segment --quiet a.jpg",
+    ("depth", "https://example.org/a%20b.jpg?c&d"): (
+        "curl -fsSL 'https://example.org/a%20b.jpg?c&d' | dpt depth -"
+    ),
+    ("segment", "a.jpg", "s3://bucket/b.jpg"): "curl -fsSL s3://bucket/b.jpg | dpt segment -",
+    ("depth", "my clip.MP4"): (
+        "mkdir frames && ffmpeg -i 'my clip.MP4' frames/%06d.png && dpt depth frames"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", NEARLY, ids=" ".join)
+def test_what_people_type_first_is_answered_with_the_line_that_works(
+    words: tuple[str, ...],
+) -> None:
+    result = invoke(*words, code=2)
+    assert result.stdout == ""
+    assert result.stderr.endswith(f": {NEARLY[words]}\n") or f"? {NEARLY[words]}\n" in result.stderr
+
+
+def test_without_arguments_the_first_line_to_type_is_shown_in_a_screenful() -> None:
+    stderr = invoke(code=2).stderr
+    assert "dpt depth photo.jpg" in stderr
+    assert len(stderr.splitlines()) < 24
+
+
+def test_a_video_costs_no_photograph_beside_it(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    Path("clip.mp4").write_bytes(bytes(100))
+    result = dpt("depth", "a.png", "clip.mp4", code=3)
+    assert paths(result) == ["dpt-out/a_depth.png"]
+    assert "Failed: clip.mp4: " in result.stderr
+
+
+@pytest.mark.parametrize("command", ["depth", "segment", "bench"])
+def test_help_has_every_option_under_a_heading(command: str) -> None:
+    lines = invoke(command, "--help").stdout.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert "Options:" not in headings
+    assert len(headings) == 5
+    start = lines.index(headings[0])
+    shown = [line.split()[0].rstrip(",") for line in lines[start:] if line.startswith("  -")]
+    options = [item for item in LEAVES[command,].params if isinstance(item, click.Option)]
+    assert sorted(shown) == sorted([*(option.opts[0] for option in options), "-h"])
 
 
 def test_an_unknown_model_lists_those_there_are(dpt: FrontDoor) -> None:

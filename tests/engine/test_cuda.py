@@ -120,7 +120,7 @@ def test_a_result_that_overflowed_is_nothing_to_compare_with() -> None:
 
 
 def test_cuda_graphs_elsewhere_are_an_error() -> None:
-    with pytest.raises(DeviceError, match=r"--compile.*cpu"):
+    with pytest.raises(DeviceError, match=r"--cuda-graphs.*cpu"):
         TorchEngine(copy.deepcopy(network("small-hybrid-depth")), "cpu", cuda_graphs=True)
 
 

@@ -7,6 +7,7 @@ import click
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.cli.bench.options import BenchOptions, bench_options, check_files
 from dpt_cli.cli.bench.values import with_ranges_joined
+from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.console import say
 from dpt_cli.cli.settings import SettingsCommand
 
@@ -38,7 +39,10 @@ def bench(**options: Any) -> None:
     chosen = BenchOptions(**options)
     check_files(chosen)
     registry = load_registry(chosen.registry)
-    specs = [registry.find(chosen.task, name) for name in chosen.models or (None,)]
+    specs = [
+        choose_model(registry, chosen.task, name, chosen.weights, quiet=False)
+        for name in chosen.models or (None,)
+    ]
     if chosen.weights is not None and len(specs) > 1:
         raise click.UsageError("--weights is a file of one model: name one with --model")
     say(f"bench of {', '.join(spec.title for spec in specs)}")

@@ -13,7 +13,7 @@ from dpt_cli.cli.bench.values import Counts, Resolutions, Sizes
 from dpt_cli.cli.complete import complete_models
 from dpt_cli.cli.options import (
     PRECISIONS,
-    compile_option,
+    cuda_graphs_option,
     debug_option,
     device_option,
     engine_option,
@@ -41,7 +41,6 @@ class BenchOptions:
     images: tuple[Path, ...]
     no_drift: bool
     weights: Path | None
-    offline: bool
     registry: Path | None
     as_json: bool
     csv: Path | None
@@ -119,7 +118,7 @@ def bench_options(function: F) -> F:
             default="1",
             show_default=True,
             metavar="LIST",
-            help="Images a call, as 1,4,16.",
+            help="Images per call, as 1,4,16.",
         ),
         click.option(
             "--precision",
@@ -131,7 +130,7 @@ def bench_options(function: F) -> F:
         ),
         engine_option,
         device_option,
-        compile_option(default=False, meaning="no"),
+        cuda_graphs_option(default=False, meaning="no"),
         click.option(
             "--runs",
             type=click.IntRange(min=1),
@@ -143,7 +142,7 @@ def bench_options(function: F) -> F:
             multiple=True,
             type=click.Path(path_type=Path),
             metavar="PATH",
-            help="Photographs or folders for drift; may be repeated.  [default: our own three]",
+            help="Photographs or folders for drift; may be repeated.  [default: the bundled three]",
         ),
         click.option("--no-drift", is_flag=True, help="Measure speed and memory alone."),
         click.option(
@@ -152,7 +151,6 @@ def bench_options(function: F) -> F:
             metavar="FILE",
             help="A local checkpoint of the one model that is measured.",
         ),
-        click.option("--offline", is_flag=True, help="Never touch the network; bench never does."),
         registry_option,
         click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),
         click.option(

@@ -4,14 +4,12 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
-import click
-
 from dpt_cli.bench.advice import advise
 from dpt_cli.bench.machine import Machine
 from dpt_cli.bench.peaks import Peaks
 from dpt_cli.bench.rows import Row
 from dpt_cli.cli.bench.options import BenchOptions
-from dpt_cli.cli.console import say
+from dpt_cli.cli.console import put, say
 
 _SCHEMA = 1
 
@@ -47,7 +45,7 @@ def report(
             "advice": advice,
         }
         # ASCII: any terminal can show it.
-        click.echo(json.dumps(document, indent=2))
+        put(json.dumps(document, indent=2), keep_lines=True)
     else:
         from dpt_cli.cli.bench.table import print_report
 

@@ -17,6 +17,7 @@ _PLAIN_WIDTH = 200
 # What every column together takes, with long names and figures.
 _WIDE = 100
 _NONE = "–"
+_ABOVE_PEAK = 1.005  # what is printed as 101 %
 _OWN = "fp32 at the weights' own resolution"
 _MEANING = {
     "inverse_depth": f"drift: AbsRel of depth after the best scale and shift, against {_OWN}",
@@ -111,6 +112,11 @@ def _lines(rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks]) ->
     lines += dict.fromkeys(
         _MEANING[row.setting.spec.output.quantity] for row in rows if row.drift is not None
     )
+    if any((row.share_of_peak or 0) >= _ABOVE_PEAK for row in rows):
+        lines.append(
+            "PEAK above 100 %: the network ran faster than the matrix product and the convolution "
+            "measured as this machine's peak; measure again with nothing else running"
+        )
     where = f"{machine.gpu}, " if machine.gpu else ""
     lines.append(
         f"machine: {where}{machine.cpu}, {counted(machine.num_cores, 'core')}, "

@@ -134,6 +134,6 @@ class Replayed:
                 raise
         except RuntimeError as error:
             if self._is_demanded:
-                raise DeviceError(f"no CUDA graph, run without --compile: {error}") from error
+                raise DeviceError(f"no CUDA graph, run without --cuda-graphs: {error}") from error
         else:
             self._recordings[images.shape] = replay
