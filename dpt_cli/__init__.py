@@ -2,7 +2,7 @@
 
 import dpt_cli
 predictor = dpt_cli.load("large", task="depth")
-depth_map = predictor(rgb)  # uint8 (H, W, 3) in, DepthMap out
+depth_map = predictor("photo.jpg")  # or a PIL image, an array, a tensor, a list of them
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from dpt_cli.version import __version__
 
 if TYPE_CHECKING:
+    from dpt_cli.formats.table import save
     from dpt_cli.maps import DepthMap, LabelMap
     from dpt_cli.photos.decode import read_rgb
     from dpt_cli.pipeline.run import run
     from dpt_cli.predict.load import load
     from dpt_cli.predict.predictor import Predictor
 
-__all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb", "run"]
+__all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb", "run", "save"]
 
 _HOMES = {
     "DepthMap": "dpt_cli.maps",
@@ -25,6 +26,7 @@ _HOMES = {
     "load": "dpt_cli.predict.load",
     "read_rgb": "dpt_cli.photos.decode",
     "run": "dpt_cli.pipeline.run",
+    "save": "dpt_cli.formats.table",
 }
 
 

@@ -27,6 +27,12 @@ class SettingsError(DptError):
     exit_code = 2
 
 
+class ArgumentError(DptError, ValueError):
+    """An argument of a Python function that cannot be."""
+
+    exit_code = 2
+
+
 class InputError(DptError):
     """A photograph that cannot be found, read or decoded."""
 

@@ -23,7 +23,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "photos": ({"numpy", "cv2"}, {"errors"}),
     "photos.find": (set(), {"errors"}),
     "photos.headers": (set(), set()),
-    "maps": ({"numpy", "cv2", "matplotlib"}, {"errors"}),
+    "maps": ({"numpy", "cv2", "matplotlib", "PIL"}, {"errors"}),
     "checkpoint": ({"torch", "huggingface_hub", "httpx2"}, {"model", "errors", "host"}),
     "checkpoint.registry": (set(), {"model.config", "errors"}),
     "checkpoint.specs": (set(), {"model.config", "errors"}),
@@ -32,6 +32,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "engine.openvino.engine": ({"numpy"}, {"errors"}),
     "formats": ({"numpy"}, {"maps", "photos", "errors"}),
     "metrics": ({"numpy"}, {"maps"}),
+    "predict.pictures": ({"numpy", "PIL"}, {"photos"}),
     "predict": (
         {"numpy", "cv2"},
         {"photos", "checkpoint", "engine", "maps", "metrics", "model.config", "errors"},

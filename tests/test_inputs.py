@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dpt_cli.errors import InputError
 from dpt_cli.photos.decode import MAX_PIXELS, decode_rgb, read_rgb
 from dpt_cli.photos.find import Found, find_photographs
 from dpt_cli.photos.headers import is_deep, picture_size
+from front_door import FrontDoor, paths
 
 Rgb = npt.NDArray[np.uint8]
 EOI = b"\xff\xd9"
@@ -220,6 +221,63 @@ def test_a_bad_path_given_by_name_is_a_failure_of_its_own(
     assert str(bad) not in failures(found)[bad.name]
 
 
+@pytest.mark.parametrize("name", ["a.heic", "b.CR2", "c.nef", "d.arw", "e.dng", "f.RAF", "g.jxl"])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_photograph_that_cannot_be_read_is_a_failure_with_the_way_out(
+    tmp_path: Path, name: str, is_named: bool
+) -> None:
+    tree(tmp_path, "photo.jpg", name)
+    found = find_photographs([tmp_path / "photo.jpg", tmp_path / name] if is_named else [tmp_path])
+    assert (relatives(found), found.skipped) == (["photo.jpg"], ())
+    assert failures(found).keys() == {name}
+    assert "not supported" in failures(found)[name]
+    assert "JPEG" in failures(found)[name].partition(": ")[2]
+
+
+def test_a_folder_with_a_heic_is_done_and_ends_with_3(dpt: FrontDoor) -> None:
+    dpt.photograph("in/a.png")
+    (dpt.desk / "in" / "b.heic").write_bytes(REFUSED["heic"][0]())
+    result = dpt("depth", "in", "-o", "out", code=3)
+    assert len(paths(result)) == 1
+    assert "b.heic" in result.stderr
+
+
+def test_a_raw_file_beside_its_jpeg_is_the_same_photograph(tmp_path: Path) -> None:
+    tree(tmp_path, "IMG_1.CR2", "IMG_1.JPG", "IMG_2.heic", "IMG_2.png", "sub/IMG_1.heic")
+    found = find_photographs([tmp_path])
+    assert relatives(found) == ["IMG_1.JPG", "IMG_2.png"]
+    assert [path.name for path in found.skipped] == ["IMG_1.CR2", "IMG_2.heic"]
+    assert [bad.path for bad in found.failures] == [tmp_path / "sub/IMG_1.heic"]
+
+
+def test_a_jpeg_called_heic_is_a_photograph(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(jpeg())
+    assert relatives(find_photographs([tmp_path])) == ["a.heic"]
+    assert relatives(find_photographs([tmp_path / "a.heic"])) == ["a.heic"]
+
+
+def test_videos_and_other_files_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "clip.MOV", "clip.mp4", "note.txt", ".hidden")
+    found = find_photographs([tmp_path])
+    assert {path.name for path in found.videos} == {"clip.MOV", "clip.mp4"}
+    assert {path.name for path in found.skipped} == {"clip.MOV", "clip.mp4", "note.txt", ".hidden"}
+
+
+def test_frames_are_in_natural_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["1.png", "2.png", "9a.png", "010.png", "10.png", "11.png", "x-2-1.png", "x-10-1.png"]
+    tree(tmp_path, *reversed(names), "run 10/1.png", "run 9/1.png")
+    (tmp_path / "²9.png").touch()  # a digit to Unicode, no number to Python
+    expected = [*names[:6], "run 9/1.png", "run 10/1.png", *names[6:], "²9.png"]
+    assert relatives(find_photographs([tmp_path])) == expected
+    monkeypatch.chdir(tmp_path)
+    assert relatives(find_photographs([Path("1*.png"), Path("2*.png")])) == [
+        "1.png",
+        "10.png",
+        "11.png",
+        "2.png",
+    ]
+
+
 def test_finding_does_not_import_cv2() -> None:
     code = (
         "import sys; from dpt_cli.photos.find import find_photographs; find_photographs([]);"
@@ -253,6 +311,52 @@ def test_the_exif_turn_of_a_png_is_applied(orientation: int) -> None:
     stored = png()
     turned = stored[:33] + png_chunk(b"eXIf", exif(orientation)) + stored[33:]
     np.testing.assert_array_equal(decode_rgb(turned), UPRIGHT[orientation](photograph()))
+
+
+def avif(orientation: int = 1) -> bytes:
+    """Return an AVIF file whose boxes ask for the turn that EXIF calls by that number."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    options = {"quality": 100, "subsampling": "4:4:4", "exif": tags}
+    return encoded(Image.fromarray(photograph()), "AVIF", **options)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_the_turn_and_mirror_of_an_avif_are_applied(orientation: int) -> None:
+    data = avif(orientation)
+    with Image.open(io.BytesIO(data)) as image:
+        pillows = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    rgb = decode_rgb(data)
+    assert rgb.flags.c_contiguous
+    assert rgb.shape == UPRIGHT[orientation](photograph()).shape == pillows.shape
+    for expected in (UPRIGHT[orientation](photograph()), pillows):
+        # Compressed: 1 to 2 levels; another turn would differ by 50 and more.
+        assert np.abs(rgb.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize("has_box", [True, False])
+def test_the_exif_of_an_avif_does_not_turn_it(has_box: bool) -> None:
+    # Cameras write both; the standard has readers follow the boxes alone.
+    tags = Image.Exif()
+    tags[0x0112] = 6 if has_box else 1
+    tags[0x010F] = "Maker"
+    data = encoded(Image.fromarray(photograph()), "AVIF", exif=tags)
+    maker = struct.pack(">HHII", 0x010F, 2, 6, 26)  # Pillow writes all tags but the orientation
+    assert data.count(maker) == 1
+    both = data.replace(maker, struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0))
+    np.testing.assert_array_equal(decode_rgb(both), decode_rgb(data))
+    assert decode_rgb(both).shape == ((64, 48, 3) if has_box else (48, 64, 3))
+
+
+@pytest.mark.parametrize("damaged", [b"irot", b"imir", b"ipma", b"ipco", b"iprp", b"pitm"])
+def test_an_avif_with_odd_boxes_is_read_or_refused(damaged: bytes) -> None:
+    data = avif(5)
+    at = data.index(damaged)
+    for offset in (-1, -2, -4, 5, 8, 9, 12):
+        odd = bytearray(data)
+        odd[at + offset] ^= 0xFF
+        with contextlib.suppress(InputError):
+            decode_rgb(bytes(odd))
 
 
 def gray() -> Image.Image:
@@ -412,7 +516,13 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "empty"),
     "text": (lambda: b"not a photograph" * 100, "not an image"),
     "one byte": (lambda: b"x", "not an image"),
-    "video": (lambda: b"\0\0\0\x18ftypmp42" + bytes(100), "not an image"),
+    "video": (lambda: b"\0\0\0\x18ftypmp42" + bytes(100), "a video: save its frames"),
+    # OpenCV would read the thumbnail that nef, arw and dng files begin with.
+    "raw": (
+        lambda: encoded(Image.fromarray(photograph()), "TIFF", tiffinfo={254: 1}),
+        "raw file is not supported: develop it",
+    ),
+    "cr2": (lambda: b"II*\0\x10\0\0\0CR\2\0" + bytes(100), "raw file is not supported"),
     "heic": (lambda: b"\0\0\0\x18ftypheic" + bytes(100), "HEIC is not supported: convert"),
     "jpeg, half": (lambda: jpeg()[: len(jpeg()) // 2], NO_END),
     "jpeg, end marker only": (lambda: jpeg()[:-2], NO_END),

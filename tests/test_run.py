@@ -12,13 +12,13 @@ import torch
 
 import dpt_cli
 from dpt_cli.checkpoint.registry import load_registry
-from dpt_cli.errors import DptError
+from dpt_cli.errors import DptError, OutputError
 from dpt_cli.formats.table import formats_of
 from dpt_cli.pipeline.events import Done, Failed, Skipped
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.settings import EngineSettings
 from dpt_cli.pipeline.stages import Finish, Infer, Prepare, decode
-from front_door import FrontDoor
+from front_door import FrontDoor, paths
 
 
 def test_it_makes_the_files_of_the_command(dpt: FrontDoor) -> None:
@@ -115,3 +115,45 @@ def test_stages_are_sent_to_a_process_that_knows_nothing_else(dpt: FrontDoor) ->
     assert made == Path("out/a_depth.npy").read_bytes()
     values: npt.NDArray[np.float32] = np.load("out/a_depth.npy")
     assert values.shape == (97, 130)
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "options", "kind"),
+    [
+        ("depth", "map.npy", {}, "npy"),
+        ("depth", "new/map.PFM", {}, "pfm"),
+        ("depth", "map.png", {"colormap": "gray"}, "color"),
+        ("depth", "map.png", {"format": "png16"}, "png16"),
+        ("segment", "map.npy", {}, "npy"),
+        ("segment", "map.png", {"format": "labels"}, "labels"),
+        ("segment", "map.png", {"opacity": 0.2, "photograph": True}, "overlay"),
+    ],
+)
+def test_a_map_is_saved_as_the_command_writes_it(
+    dpt: FrontDoor, task: Any, file: str, options: dict[str, Any], kind: str
+) -> None:
+    photograph = dpt.photograph("a.png")
+    rgb = dpt_cli.read_rgb(photograph)
+    result: Any = dpt_cli.load(task=task, registry=dpt.registry)(rgb)
+    if "photograph" in options:
+        options = options | {"photograph": rgb}
+    dpt_cli.save(result, file, **options)
+    flags = [f"--{name}={options[name]}" for name in ("colormap", "opacity") if name in options]
+    (expected,) = paths(dpt(task, photograph, "-o", "out", "--format", kind, *flags))
+    assert Path(file).read_bytes() == Path(expected).read_bytes()
+    with pytest.raises(OutputError):
+        dpt_cli.save(result, file, **options)
+    dpt_cli.save(result, file, overwrite=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [("map.tiff", {}), ("map", {}), ("map.png", {"format": "jpg"}), ("map.png", {"gamma": 2})],
+)
+def test_what_cannot_be_saved_is_refused(
+    dpt: FrontDoor, file: str, options: dict[str, Any]
+) -> None:
+    depth_map = dpt_cli.DepthMap(np.ones((2, 2), np.float32), "depth", "", (32, 32))
+    with pytest.raises(ValueError, match="there are"):
+        dpt_cli.save(depth_map, file, **options)
+    assert not Path(file).exists()

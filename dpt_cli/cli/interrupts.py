@@ -49,8 +49,9 @@ class Interrupts:
 
     def leave(self) -> NoReturn:
         """End the process at once."""
-        if os.isatty(2):
-            os.write(2, _SHOW_CURSOR)  # A progress bar hides it.
+        stderr = sys.stderr.fileno()  # descriptor 2 may lead elsewhere while a picture is decoded
+        if os.isatty(stderr):
+            os.write(stderr, _SHOW_CURSOR)  # A progress bar hides it.
         os._exit(INTERRUPTED)
 
     def lost(self, unraisable: "sys.UnraisableHookArgs", /) -> None:

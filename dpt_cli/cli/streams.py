@@ -7,6 +7,8 @@ import select
 import sys
 from typing import Any, TextIO
 
+from dpt_cli.photos.complaints import watch_descriptor
+
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it of other programs
 
 
@@ -56,7 +58,8 @@ def own_streams() -> Stream:
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     output = Stream(1, is_closed=1 in closed)
-    errors = Stream(2, is_closed=2 in closed)
+    # Image decoders print on descriptor 2 itself, where the command prints nothing.
+    errors = Stream(watch_descriptor(), is_closed=2 in closed)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _text(output, before[0]), _text(errors, before[1])
     return output
@@ -77,5 +80,5 @@ def _text(stream: Stream, before: TextIO | None) -> TextIO:
         io.BufferedWriter(stream),
         encoding=getattr(before, "encoding", "utf-8"),
         errors=getattr(before, "errors", "backslashreplace"),
-        line_buffering=stream.fileno() == 2 or stream.isatty(),
+        line_buffering=stream.fileno() != 1 or stream.isatty(),
     )

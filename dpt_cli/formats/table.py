@@ -7,6 +7,7 @@ is imported before a map is written: `--help` lists this table.
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -70,6 +71,55 @@ _ALL = (
     Format("segment", "color", "_color.png", 0.15, ("classes",)),
     Format("segment", "npy", "_labels.npy", 1.0),
 )
+
+
+# The options of formats, for those who do not name them.
+DEFAULT_OPTIONS: Mapping[Task, Mapping[str, Any]] = {
+    "depth": {"colormap": "inferno", "invert": False},
+    "segment": {"opacity": 0.5, "classes": None, "legend": True},
+}
+
+
+def save(
+    result: "DepthMap | LabelMap",
+    path: str | Path,
+    format: str | None = None,  # noqa: A002  # the word of the command line
+    *,
+    photograph: "RGB | None" = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> None:
+    """Write a map to a file, whole or not at all.
+
+    Args:
+        result: The map.
+        path: The file.
+        format: A name of a format; None for the first whose files end like this one.
+        photograph: uint8 (H, W, 3), for `overlay`.
+        overwrite: Whether to replace a file that exists.
+        **options: Of the format: `colormap`, `invert`; `opacity`, `classes`.
+
+    Raises:
+        ValueError: No such format or option, or the photograph is missing.
+        OutputError: The file exists or cannot be written.
+    """
+    from dpt_cli.formats.files import replacing
+
+    task: Task = "segment" if hasattr(result, "labels") else "depth"
+    known, path = formats_of(task), Path(path)
+    fitting = [it for it in known.values() if it.suffix.endswith(path.suffix.lower() or "/")]
+    entry = known.get(format) if format else next(iter(fitting), None)
+    if entry is None:
+        raise ValueError(f"no format {format or path.suffix!r}; there are {', '.join(known)}")
+    wrong = set(options) - set(DEFAULT_OPTIONS[task])
+    if wrong:
+        raise ValueError(
+            f"unknown options {sorted(wrong)}; there are {list(DEFAULT_OPTIONS[task])}"
+        )
+    if entry.needs_photograph and photograph is None:
+        raise ValueError(f"{entry.name} is painted over the photograph, which is missing")
+    with replacing(path, overwrite=overwrite) as file:
+        entry.write(file, result, photograph, {**DEFAULT_OPTIONS[task], **options})
 
 
 def formats_of(task: Task) -> dict[str, Format]:

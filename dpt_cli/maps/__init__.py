@@ -9,9 +9,9 @@ __all__ = ["DepthMap", "LabelMap", "Quantity"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily: the command line lists ADE20K's classes and needs no numpy for that.
+    # Imported on first use: the command reads the names of classes from here before numpy is there.
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module 'dpt_cli.maps' has no attribute {name!r}")
     from dpt_cli.maps import types
 
     return getattr(types, name)

@@ -1,24 +1,27 @@
 """Turn maps into pictures: colormap, palette, overlay, legend.
 
-Works in strips of rows, so that a 50-megapixel map needs no second full-size float array. Must
-not read, write, or change what a map says.
+Must not read, write, or change what a map says.
 """
 
-import base64
-import dataclasses
-import difflib
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.errors import InputError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.ade20k import COLORS, NAMES
-from dpt_cli.maps.colormaps import TABLES
+from dpt_cli.maps.colormaps import colormap_table
+from dpt_cli.maps.paint import (
+    color_table,
+    painted,
+    painted_depth,
+    painted_labels,
+    selected,
+    strips,
+)
 
-_STRIP_ROWS = 64
+__all__ = ["colorize_depth", "colorize_labels", "colormap_table", "overlay_labels", "with_legend"]
 
 # Legend: one row of text for each _ROWS_PER_SIDE-th of a square of the picture's area, which
 # stays readable when a large picture is shown shrunk, and never below what the font needs.
@@ -26,27 +29,6 @@ _ROWS_PER_SIDE = 36
 _MIN_ROW_PX = 20
 _INK = (32, 32, 32)
 _PAPER = 255
-
-
-def colormap_table(name: str) -> npt.NDArray[np.uint8]:
-    """Return any of matplotlib's colormaps, uint8 (256, 3), RGB order.
-
-    Raises:
-        InputError: Matplotlib has no colormap of this name.
-    """
-    base, reverse = name.removesuffix("_r"), name.endswith("_r")
-    if base in TABLES:
-        flat = np.frombuffer(base64.b64decode(TABLES[base]), np.uint8)
-        return flat.reshape(256, 3)[:: -1 if reverse else 1]
-    import matplotlib as mpl
-
-    if name not in mpl.colormaps:
-        known = {known.lower(): known for known in reversed(list(mpl.colormaps))}
-        close = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"did you mean {known[close[0]]!r}?" if close else "try inferno, viridis or gray"
-        raise InputError(f"unknown colormap {name!r}: {hint} (any name matplotlib knows will do)")
-    rgba: npt.NDArray[np.float64] = np.asarray(mpl.colormaps[name](np.linspace(0, 1, 256)))
-    return np.rint(rgba[:, :3] * 255).astype(np.uint8)
 
 
 def colorize_depth(
@@ -60,25 +42,13 @@ def colorize_depth(
     Raises:
         InputError: Matplotlib has no colormap of this name.
     """
-    table = colormap_table(colormap)
-    rgb = np.zeros((*depth_map.values.shape, 3), np.uint8)
-    if depth_map.span is None:
-        return rgb
-    span = np.array(depth_map.span, np.float32)
-    low, high = sorted(float(end) for end in _nearness(depth_map, span))
-    ramp = table[::-1] if invert and high > low else table
-    scale = 255 / (high - low) if high > low else 0.0
-    for rows in _strips(rgb.shape[0]):
-        # float64: the difference of two float32 may overflow.
-        nearness = _nearness(depth_map, depth_map.values[rows]).astype(np.float64)
-        unknown = ~np.isfinite(nearness)
-        has_unknown = unknown.any()
-        if has_unknown:
-            nearness[unknown] = low
-        rgb[rows] = _painted(np.rint((nearness - low) * scale).astype(np.uint8), ramp)
-        if has_unknown:
-            rgb[rows][unknown] = 0
-    return rgb
+    return painted_depth(
+        depth_map.values,
+        depth_map.span,
+        colormap_table(colormap),
+        larger_is_nearer=not depth_map.is_metric,
+        invert=invert,
+    )
 
 
 def colorize_labels(
@@ -88,9 +58,7 @@ def colorize_labels(
 
     `classes` are zero-based indices; None stands for all.
     """
-    table = _color_table()
-    table[~_selected(classes)] = 0
-    return _painted(label_map.labels, table)
+    return painted_labels(label_map.labels, classes)
 
 
 def overlay_labels(
@@ -113,11 +81,11 @@ def overlay_labels(
         raise ValueError(f"opacity must lie in 0 to 1, not {opacity}")
     import cv2
 
-    is_unselected = (~_selected(classes)).astype(np.uint8)
+    is_unselected = (~selected(classes)).astype(np.uint8)
     blended = np.empty_like(rgb)
-    for rows in _strips(rgb.shape[0]):
+    for rows in strips(rgb.shape[0]):
         labels = label_map.labels[rows]
-        colors = _painted(labels, _color_table())
+        colors = painted(labels, color_table())
         cv2.addWeighted(rgb[rows], 1 - opacity, colors, opacity, gamma=0, dst=blended[rows])
         cv2.copyTo(rgb[rows], cv2.LUT(labels, is_unselected), dst=blended[rows])
     return blended
@@ -180,9 +148,9 @@ def _entries(
 ) -> list[tuple[int, str]]:
     """Return the classes worth listing and their percentages in words, largest first."""
     counts = np.zeros(256, np.int64)
-    for rows in _strips(label_map.labels.shape[0]):
+    for rows in strips(label_map.labels.shape[0]):
         counts += np.bincount(label_map.labels[rows].ravel(), minlength=256)
-    share = np.where(_selected(classes), counts / max(1, label_map.labels.size), 0)
+    share = np.where(selected(classes), counts / max(1, label_map.labels.size), 0)
     # Stable, so that equal shares keep the order of the classes.
     order = np.argsort(-share, kind="stable")
     return [
@@ -190,34 +158,3 @@ def _entries(
         for index in order
         if share[index] > 0 and share[index] >= min_share
     ]
-
-
-def _selected(classes: Collection[int] | None) -> npt.NDArray[np.bool_]:
-    """Return which of 256 label values are selected; values without a class never are."""
-    selected = np.zeros(256, np.bool_)
-    selected[list(range(len(COLORS)) if classes is None else classes)] = True
-    return selected
-
-
-def _color_table() -> npt.NDArray[np.uint8]:
-    """Return the ADE20K colours for all values of a uint8, (256, 3) RGB, black beyond 149."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(COLORS)] = COLORS
-    return table
-
-
-def _painted(indices: npt.NDArray[np.uint8], table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return `table[indices]`, (H, W, 3); OpenCV looks up eight times as fast as NumPy."""
-    import cv2
-
-    colors = np.ascontiguousarray(table)[:, np.newaxis]  # (256, 1, 3)
-    return np.asarray(cv2.applyColorMap(indices, colors), np.uint8)
-
-
-def _nearness(depth_map: DepthMap, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return some of the map's values turned so that larger is nearer."""
-    return dataclasses.replace(depth_map, values=values).nearness
-
-
-def _strips(num_rows: int) -> Iterator[slice]:
-    return (slice(start, start + _STRIP_ROWS) for start in range(0, num_rows, _STRIP_ROWS))

@@ -3,12 +3,23 @@
 A map is in the frame of the upright photograph. Nothing here reads, writes or computes depth.
 """
 
+import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
+
+# What a notebook shows of a map is no wider or higher.
+_SHOWN_PX = 1024
+# Classes that cover less are not in the legend of a plot.
+_MIN_SHARE = 0.01
 
 Quantity = Literal["inverse_depth", "depth"]
 
@@ -60,6 +71,47 @@ class DepthMap:
             ends = finite.min(), finite.max()
         return float(ends[0]), float(ends[1])
 
+    def to_pil(self, colormap: str = "inferno", *, invert: bool = False) -> "Image":
+        """Return the map in colours, near bright, as the command's colour file has it.
+
+        Args:
+            colormap: Any name that matplotlib knows.
+            invert: Whether far is bright.
+
+        Raises:
+            InputError: Matplotlib has no colormap of this name.
+        """
+        from PIL import Image
+
+        from dpt_cli.maps.colormaps import colormap_table
+        from dpt_cli.maps.paint import painted_depth
+
+        table = colormap_table(colormap)
+        nearer = not self.is_metric
+        rgb = painted_depth(self.values, self.span, table, larger_is_nearer=nearer, invert=invert)
+        return Image.fromarray(rgb)
+
+    def plot(self, ax: "Axes | None" = None, colormap: str = "inferno") -> "Axes":
+        """Draw the map with a bar of its values, near bright; return the axes.
+
+        Args:
+            ax: Where to draw; None for a figure of its own.
+            colormap: Any name that matplotlib knows.
+        """
+        ax = ax or _new_axes()
+        base, reverse = colormap.removesuffix("_r"), colormap.endswith("_r")
+        # Of metres the least are nearest.
+        name = base if reverse == self.is_metric else f"{base}_r"
+        image = ax.imshow(self.values, cmap=name)
+        label = "depth [m]" if self.is_metric else "relative inverse depth, larger is nearer"
+        ax.figure.colorbar(image, ax=ax, label=label)
+        ax.set_axis_off()
+        return ax
+
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows: the map in colours."""
+        return _shown(self.to_pil())
+
 
 @dataclass(frozen=True)
 class LabelMap:
@@ -76,3 +128,62 @@ class LabelMap:
     weights: str
     network_hw: tuple[int, int]
     precision: str = "fp32"
+
+    def to_pil(self, classes: Collection[int] | None = None) -> "Image":
+        """Return the map in ADE20K's colours.
+
+        Args:
+            classes: Zero-based classes to paint, others are black; None for all.
+        """
+        from PIL import Image
+
+        from dpt_cli.maps.paint import painted_labels
+
+        return Image.fromarray(painted_labels(self.labels, classes))
+
+    def plot(self, ax: "Axes | None" = None, classes: Collection[int] | None = None) -> "Axes":
+        """Draw the map with a legend of its largest classes; return the axes.
+
+        Args:
+            ax: Where to draw; None for a figure of its own.
+            classes: Zero-based classes to paint, others are black; None for all.
+        """
+        from matplotlib.patches import Patch
+
+        from dpt_cli.maps.ade20k import COLORS, NAMES
+        from dpt_cli.maps.paint import selected
+
+        ax = ax or _new_axes()
+        ax.imshow(np.asarray(self.to_pil(classes)))
+        counts = np.bincount(self.labels.ravel(), minlength=256) * selected(classes)
+        order = np.argsort(-counts, kind="stable")[: len(NAMES)]
+        least = max(1, _MIN_SHARE * self.labels.size)
+        patches = []
+        for index in order[counts[order] >= least]:
+            red, green, blue = (level / 255 for level in COLORS[index])
+            patches.append(Patch(color=(red, green, blue), label=NAMES[index]))
+        if patches:
+            ax.legend(handles=patches, loc="center left", bbox_to_anchor=(1, 0.5))
+        ax.set_axis_off()
+        return ax
+
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows: the map in ADE20K's colours."""
+        return _shown(self.to_pil())
+
+
+def _new_axes() -> "Axes":
+    import matplotlib.pyplot as plt
+
+    axes: Axes = plt.subplots(layout="constrained")[1]
+    return axes
+
+
+def _shown(image: "Image") -> bytes:
+    from PIL.Image import Resampling
+
+    # Nearest: a class has no colour between two others.
+    image.thumbnail((_SHOWN_PX, _SHOWN_PX), resample=Resampling.NEAREST)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

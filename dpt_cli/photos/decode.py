@@ -3,6 +3,7 @@
 Must not know networks, maps or output files.
 """
 
+import re
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.errors import InputError
-from dpt_cli.photos.headers import picture_size
+from dpt_cli.photos.complaints import listen
+from dpt_cli.photos.headers import is_raw, picture_size
+from dpt_cli.photos.heif import is_heif, upright
 from dpt_cli.photos.source import read_stamped
 
 # OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
@@ -21,21 +24,30 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 # Formats that may hold floats or 32-bit integers, which IMREAD_COLOR refuses or turns to black.
 _DEEP = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"PF", b"Pf")
+_VIDEO = (b"\x1aE\xdf\xa3", b"\0\0\1\xba")
+_VIDEO_BRANDS = tuple(b"ftyp" + kind for kind in (b"mp4", b"iso", b"qt  ", b"avc1", b"M4V", b"3gp"))
 # Only for the words of an error: decoding goes by content anyway.
 _PNM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7")
 _KNOWN = (_JPEG, _PNG, *_DEEP, *_PNM, b"GIF8", b"BM", b"RIFF", b"#?", b"\0\0\0\x0cjP")
 # All that OpenCV needs for 8 or 16-bit pixels the right way up; see _sound_png.
 _PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
+# How libjpeg begins when a scan breaks off or makes no sense.
+_DAMAGE = (
+    *("Corrupt JPEG data: premature end", "Premature end of JPEG"),
+    *("Corrupt JPEG data: bad Huffman", "Corrupt JPEG data: bad arithmetic"),
+    *("Corrupt JPEG data: found marker", "Inconsistent progression"),
+)
+_MAX_LEFT_OVER = 8  # bytes that some cameras leave before the end, whole pictures all the same
 _TRUNCATED = "the file is truncated: its end is missing"
 
 
-def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+def read_rgb(path: Path | str) -> npt.NDArray[np.uint8]:
     """Read a photograph, uint8 (H, W, 3), RGB order, upright.
 
     Raises:
         InputError: The path and, in one line, why it is not a whole, readable picture.
     """
-    data, _ = read_stamped(path)
+    data, _ = read_stamped(Path(path))
     try:
         return decode_rgb(data)
     except InputError as error:
@@ -59,7 +71,20 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         encoded = _sound_png(encoded)
     elif encoded.startswith(_JPEG):
         _check_jpeg(encoded)
+    elif is_raw(encoded):
+        raise InputError("a camera's raw file is not supported: develop it to JPEG or TIFF")
 
+    decoded, complaints = listen(lambda: _decoded(encoded))
+    if isinstance(decoded, InputError):
+        raise InputError(f"damaged: {complaints[0]}") if complaints else decoded
+    damage = next((line for line in complaints if _is_damage(line, encoded)), None)
+    if damage:
+        raise InputError(f"damaged: {damage}")
+    return decoded
+
+
+def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
+    """Return the pixels, or why there are none."""
     import cv2
 
     # OpenCV 4 has it at the top, OpenCV 5 in utils.logging. 0 is LOG_LEVEL_SILENT.
@@ -73,18 +98,39 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             del deep
         # Since OpenCV 4.11; before, red and blue are swapped in place.
         in_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None)
-        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR if in_rgb is None else in_rgb)
+        flags = cv2.IMREAD_COLOR if in_rgb is None else in_rgb
+        if is_heif(encoded):
+            flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        pixels = cv2.imdecode(buffer, flags)
         if pixels is None:
-            raise InputError(_undecoded(encoded, cv2.__version__))
+            return InputError(_undecoded(encoded, cv2.__version__))
         if in_rgb is None:
             cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-        return np.asarray(pixels, dtype=np.uint8)
+        rgb = np.asarray(pixels, dtype=np.uint8)
+        return upright(rgb, encoded) if is_heif(encoded) else rgb
     except (cv2.error, MemoryError) as error:
         if isinstance(error, MemoryError) or error.code == cv2.Error.StsNoMem:
-            raise InputError("not enough memory to decode it") from error
+            return InputError("not enough memory to decode it")
         if "CV_IO_MAX_IMAGE" in str(error):
-            raise InputError(f"too large: the limit is {MAX_PIXELS} pixels") from error
-        raise InputError(_undecoded(encoded, cv2.__version__)) from error
+            return InputError(f"too large: the limit is {MAX_PIXELS} pixels")
+        return InputError(_undecoded(encoded, cv2.__version__))
+
+
+def _is_damage(line: str, data: bytes) -> bool:
+    """Return whether a decoder's line means that pixels are wrong.
+
+    libjpeg prints only its first warning about a file. Left over before the end may be padding,
+    which some cameras write, or pixels that lost their place behind a hole.
+    """
+    extra = re.match(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0x(..)", line)
+    if extra is None:
+        return line.startswith(_DAMAGE)
+    if not 0xD0 <= int(extra[2], 16) <= 0xD9:  # between the header's segments
+        return False
+    count = int(extra[1])
+    end = data.find(b"\xff\xd9", _scan_start(data))
+    is_padding = extra[2] == "d9" and len(set(data[end - count : end])) == 1
+    return count > _MAX_LEFT_OVER and not is_padding
 
 
 def _sound_png(data: bytes) -> bytes:
@@ -115,14 +161,19 @@ def _check_jpeg(data: bytes) -> None:
 
     OpenCV 4.10 decodes one to a half-grey picture, 5.0 does not. The end marker is sought behind
     the start of the scan, as a thumbnail in the header has one too; phones append more after it.
-    A hole in the middle stays undetected: libjpeg only warns, on file descriptor 2.
+    A hole in the middle is libjpeg's to find: see `complaints`.
     """
+    if data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
+        raise InputError(_TRUNCATED)
+
+
+def _scan_start(data: bytes) -> int:
+    """Return where a JPEG's header ends and its first scan begins."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         is_fill = data[at + 1] == 0xFF
         at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    if data.rfind(b"\xff\xd9", at) < 0:
-        raise InputError(_TRUNCATED)
+    return at
 
 
 def _check_size(size_hw: tuple[int, int] | None) -> None:
@@ -145,6 +196,8 @@ def _stretched_rgb(deep: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
 
 def _undecoded(data: bytes, version: str) -> str:
     """Return why OpenCV gave no picture, as far as the first bytes tell."""
+    if data.startswith(_VIDEO) or data.startswith(_VIDEO_BRANDS, 4):
+        return "a video: save its frames as pictures and give their folder"
     if data.startswith((b"ftypheic", b"ftypheix", b"ftypmif1"), 4):
         return "HEIC is not supported: convert it to JPEG or PNG"
     if data.startswith(_KNOWN) or data.startswith((b"ftypavif", b"ftypavis"), 4):

@@ -6,9 +6,10 @@ Opens only what may be a map of ours, to pass it over: `decode` reads photograph
 import codecs
 import glob
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,16 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm", ".hdr"}
 )
-
+# Photographs that OpenCV does not decode: HEIC, JPEG XL, and the raw files of cameras.
+UNREADABLE_SUFFIXES = frozenset(
+    {".heic", ".heif", ".hif", ".jxl", ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng"}
+    | {".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf"}
+    | {".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp"}
+    | {".wmv", ".insv"}
+)
 
 STDIN = Path("-")
 
@@ -47,19 +57,29 @@ class BadInput:
 
 @dataclass(frozen=True)
 class Found:
-    """The photographs in the order given, folders sorted, each real file once.
+    """The photographs in the order given, folders in natural order, each real file once.
 
     Attributes:
         photographs: What was found.
-        failures: Paths that are missing or cannot be read.
-        num_skipped: Hidden entries and other files in the given folders.
+        failures: Paths that are missing or cannot be read, and photographs in HEIC or raw files.
+        skipped: Hidden entries and other files in the given folders.
         num_made: Maps in the given folders that dpt made.
     """
 
     photographs: tuple[Photograph, ...]
     failures: tuple[BadInput, ...] = ()
-    num_skipped: int = 0
+    skipped: tuple[Path, ...] = ()
     num_made: int = 0
+
+    @property
+    def num_skipped(self) -> int:
+        """Return the number of hidden entries and other files."""
+        return len(self.skipped)
+
+    @property
+    def videos(self) -> tuple[Path, ...]:
+        """Return those of the skipped files that are videos by their suffix."""
+        return tuple(path for path in self.skipped if path.suffix.lower() in VIDEO_SUFFIXES)
 
 
 def read_list(path: Path, *, nul: bool = False) -> tuple[Path, ...]:
@@ -98,7 +118,7 @@ def expand(given: Path) -> list[Path]:
     if not _is_path(given) or os.path.lexists(given) or not glob.has_magic(str(given)):
         return [given]
     found = glob.glob(str(given), recursive=True)  # noqa: PTH207  # absolute patterns too
-    return sorted(map(Path, found)) or [given]
+    return sorted(map(Path, found), key=_natural) or [given]
 
 
 def find_photographs(
@@ -108,9 +128,11 @@ def find_photographs(
 ) -> Found:
     """Return the photographs that files and folders stand for; folders are searched all the way.
 
-    A file given by name is taken whatever its suffix; in folders the suffix decides. The output
-    folder is passed over where it lies in a given folder, so that a run can be repeated. A path
-    that is missing, unreadable, a pipe or a device is a failure of its own.
+    A file given by name is taken whatever its suffix; in folders the suffix decides. HEIC and raw
+    files are failures, except in a folder beside a readable picture of the same name: that is the
+    same photograph, saved twice by a camera or converted by the user. The output folder is passed
+    over where it lies in a given folder, so that a run can be repeated. A path that is missing,
+    unreadable, a pipe or a device is a failure of its own.
 
     Args:
         inputs: Files, folders and patterns.
@@ -122,7 +144,7 @@ def find_photographs(
     for given in (path for pattern in inputs for path in expand(pattern)):
         search.take(given)
     return Found(
-        tuple(search.photographs), tuple(search.failures), search.num_skipped, search.num_made
+        tuple(search.photographs), tuple(search.failures), tuple(search.skipped), search.num_made
     )
 
 
@@ -132,7 +154,7 @@ class _Search:
     seen: set[str]
     photographs: list[Photograph] = field(default_factory=list)
     failures: list[BadInput] = field(default_factory=list)
-    num_skipped: int = 0
+    skipped: list[Path] = field(default_factory=list)
     num_made: int = 0
 
     def take(self, given: Path) -> None:
@@ -141,41 +163,54 @@ class _Search:
             if stat.S_ISDIR(mode_of(given)):
                 self._walk(given)
             elif self._is_new(given):
-                self.photographs.append(Photograph(given, Path(given.name)))
+                self._take_image(given, given.parent)
         except InputError as error:
             self._fail(given, str(error))
 
     def _walk(self, root: Path) -> None:
-        """Take the images below a folder in sorted order."""
+        """Take the images below a folder in natural order."""
         pending = [root]
+        twins: set[Path] = set()  # images without their suffix
         while pending:
             path = pending.pop()
             if path is not root and path.name.startswith("."):
-                self.num_skipped += 1
+                self.skipped.append(path)
                 continue
-            is_image = path.suffix.lower() in IMAGE_SUFFIXES
+            suffix = path.suffix.lower()
+            is_image = suffix in IMAGE_SUFFIXES
+            is_wanted = is_image or (
+                suffix in UNREADABLE_SUFFIXES and path.with_suffix("") not in twins
+            )
             try:
                 mode = path.stat().st_mode
                 if stat.S_ISDIR(mode):
                     # Each real folder once: links that lead back up would never end.
                     if self._is_new(path):
-                        pending.extend(sorted(path.iterdir(), reverse=True))
+                        inner = sorted(path.iterdir(), key=_natural, reverse=True)
+                        twins.update(_twins(inner))
+                        pending.extend(inner)
                     continue
             except OSError as error:
-                if is_image or path.is_dir() or path is root:
+                if is_wanted or path.is_dir() or path is root:
                     self._fail(path, error.strerror or str(error))
                 else:
-                    self.num_skipped += 1
+                    self.skipped.append(path)
                 continue
-            if not is_image:
-                self.num_skipped += 1
+            if not is_wanted:
+                self.skipped.append(path)
             elif not stat.S_ISREG(mode):
                 self._fail(path, _NOT_A_FILE)
             elif self._is_new(path):
                 if self.is_made(path):
                     self.num_made += 1
                 else:
-                    self.photographs.append(Photograph(path, path.relative_to(root)))
+                    self._take_image(path, root)
+
+    def _take_image(self, path: Path, root: Path) -> None:
+        if _is_unreadable(path):
+            self._fail(path, _unreadable(path))
+        else:
+            self.photographs.append(Photograph(path, path.relative_to(root)))
 
     def _is_new(self, path: Path) -> bool:
         # Real paths, not inodes: hard links may be photographs stored once under two names.
@@ -186,6 +221,39 @@ class _Search:
 
     def _fail(self, path: Path, reason: str) -> None:
         self.failures.append(BadInput(path, reason.removeprefix(f"{path}: ")))
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
+    """Return a sort key by which frame 2 comes before frame 10."""
+    # Split at groups of digits, every second piece is one: text meets text, numbers numbers.
+    names = [re.split("([0-9]+)", name) for name in path.parts]
+    key = [[int(piece) if odd % 2 else piece for odd, piece in enumerate(name)] for name in names]
+    return key, path  # the path itself where 01 meets 1
+
+
+def _twins(paths: Iterable[Path]) -> set[Path]:
+    return {path.with_suffix("") for path in paths if path.suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _is_unreadable(path: Path) -> bool:
+    """Return whether a file is a photograph in a format that OpenCV does not decode."""
+    if path.suffix.lower() not in UNREADABLE_SUFFIXES:
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False  # for the reader to say why
+    # Phones send JPEG under the name of the HEIC that it was made from.
+    return not start.startswith((b"\xff\xd8\xff", b"\x89PNG")) and start[4:] != b"ftypavif"
+
+
+def _unreadable(path: Path) -> str:
+    kind = path.suffix.lower().removeprefix(".")
+    if kind in ("heic", "heif", "hif", "jxl"):
+        name = "JPEG XL" if kind == "jxl" else "HEIC"
+        return f"{name} is not supported: convert it to JPEG or PNG"
+    return f"a camera's raw file ({kind.upper()}) is not supported: develop it to JPEG or TIFF"
 
 
 def mode_of(path: Path) -> int:

@@ -12,6 +12,7 @@ Size = tuple[int, int]  # height, width [px]
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _BOXES = 65536  # how far into a file the boxes that hold a size are looked for
+_SUBFILE_TYPE = 254
 _IMAGE_WIDTH, _IMAGE_LENGTH, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 256, 257, 258, 339
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _FLOAT = 3
@@ -41,6 +42,16 @@ def is_deep(data: bytes) -> bool:
     except _GARBLED:
         return True
     return tags.get(_BITS_PER_SAMPLE, 1) > 16 or tags.get(_SAMPLE_FORMAT, 1) == _FLOAT
+
+
+def is_raw(data: bytes) -> bool:
+    """Return whether a file is a camera's raw TIFF, whose first picture is but a thumbnail."""
+    if not data.startswith((b"II*\0", b"MM\0*")):
+        return False
+    try:
+        return data[8:10] == b"CR" or bool(dict(_tiff_tags(data)).get(_SUBFILE_TYPE, 0) & 1)
+    except _GARBLED:
+        return False
 
 
 def _png(data: bytes) -> Size:

@@ -4,7 +4,7 @@ Knows no terminal: whoever iterates over the events shows them.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
-from dpt_cli.formats.table import Format, formats_of
+from dpt_cli.formats.table import DEFAULT_OPTIONS, Format, formats_of
 from dpt_cli.photos.find import BadInput, Found, find_photographs
 from dpt_cli.pipeline.events import Done, Event, Failed, Planned, Skipped
 from dpt_cli.pipeline.made import MadeByDpt
@@ -31,11 +31,6 @@ _MAX_IN_A_ROW = 5
 _UNTOUCHED = {
     "foreign": "output already exists and was not made from this photograph by dpt",
     "edited": "output was changed since dpt made it",
-}
-# The options of formats that Python users need not name.
-_DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
-    "depth": {"colormap": "inferno", "invert": False},
-    "segment": {"opacity": 0.5, "classes": None, "legend": True},
 }
 
 
@@ -265,13 +260,13 @@ def run(
     known = formats_of(task)
     names = tuple(formats) if formats is not None else tuple(known)[:1]
     for name in (*names, *options):
-        if name not in (*known, *_DEFAULTS[task]):
+        if name not in (*known, *DEFAULT_OPTIONS[task]):
             raise ValueError(f"unknown format or option {name!r}; formats: {', '.join(known)}")
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     settings = RunSettings(
         formats=names,
         output=Path(output),
-        options={**_DEFAULTS[task], **options},
+        options={**DEFAULT_OPTIONS[task], **options},
         engine=EngineSettings(
             Path(weights) if weights else None, device, precision, engine, offline=offline
         ),

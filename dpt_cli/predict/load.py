@@ -12,6 +12,12 @@ from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.errors import ConversionError, DeviceError, FetchError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.model.config import PATCH_SIZE
+from dpt_cli.predict.arguments import (
+    check_choice,
+    check_multiple,
+    in_pythons_words,
+    target_size,
+)
 from dpt_cli.predict.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -178,17 +184,25 @@ def load(
         registry: Another `weights.toml`.
 
     Returns:
-        A predictor: uint8 (H, W, 3) RGB in, `DepthMap` or `LabelMap` (H, W) out.
+        A predictor: photographs in, as paths, PIL images, arrays or tensors; `DepthMap` or
+        `LabelMap` (H, W) out.
 
     Raises:
+        ArgumentError: An argument is of no known value.
         RegistryError: No such model.
         FetchError: The weights cannot be had, or are not the right file.
         CheckpointError: The weights do not fit the model.
         DeviceError: This machine has no such device or engine.
     """
-    spec = load_registry(Path(registry) if registry else None).find(task, model)
-    file = Path(weights) if weights else None
-    found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
-    loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
-    target_hw = (resolution, resolution) if isinstance(resolution, int) else resolution
+    check_choice("task", task)
+    check_choice("device", device)
+    check_choice("precision", precision)
+    check_choice("engine", engine)
+    target_hw = target_size(resolution)
+    check_multiple(multiple_of)
+    with in_pythons_words():
+        spec = load_registry(Path(registry) if registry else None).find(task, model)
+        file = Path(weights) if weights else None
+        found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
+        loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
     return Predictor(spec, loaded, found.label, target_hw, multiple_of)

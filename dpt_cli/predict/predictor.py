@@ -3,16 +3,20 @@
 Plain functions over plain data, so that any scheduler can run them; `Predictor` is the shortest.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.errors import OutOfMemoryError
 from dpt_cli.maps import DepthMap, LabelMap, Quantity
 from dpt_cli.model.config import PATCH_SIZE
+from dpt_cli.predict.arguments import check_batch_size, in_pythons_words
+from dpt_cli.predict.pictures import Picture, as_rgb
 from dpt_cli.predict.preprocess import network_input, network_size
 
 if TYPE_CHECKING:
@@ -100,24 +104,64 @@ class Predictor(Generic[MapT]):
     target_hw: tuple[int, int] | None = None
     multiple_of: int = PATCH_SIZE
 
-    def __call__(self, rgb: npt.NDArray[np.uint8]) -> MapT:
-        """Predict one photograph.
+    @overload
+    def __call__(self, picture: Picture, *, batch_size: int = ...) -> MapT: ...
+
+    @overload
+    def __call__(
+        self, picture: "list[Any] | tuple[Any, ...]", *, batch_size: int = ...
+    ) -> list[MapT]: ...
+
+    def __call__(
+        self, picture: Picture | list[Any] | tuple[Any, ...], *, batch_size: int = 4
+    ) -> MapT | list[MapT]:
+        """Predict one photograph, or a list of them.
 
         Args:
-            rgb: uint8 (H, W, 3), RGB order, upright.
+            picture: A path, a PIL image, a uint8 array (H, W, 3) in RGB order, a torch tensor
+                (3, H, W), uint8 or float in [0, 1]; or a list or tuple of them.
+            batch_size: Of a list, how many of one network size run at once; fewer where they do
+                not fit into memory.
 
         Returns:
-            A `DepthMap` or a `LabelMap` (H, W), as the task of the weights says.
+            A `DepthMap` or a `LabelMap` (H, W), as the task of the weights says; a list of them,
+            in the same order, for a list.
 
         Raises:
-            ValueError: The array is no such picture.
+            InputError: A path is no readable photograph.
+            ValueError, TypeError: Something is no such picture.
             NetworkOutputError: The network gave NaN or infinity.
             OutOfMemoryError: It does not fit.
         """
-        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-            raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
-        prepared = self.prepare(rgb)
-        return self.finish(infer(self.engine, [prepared])[0], prepared)
+        with in_pythons_words():
+            if isinstance(picture, (list, tuple)):
+                return self._all(picture, batch_size)
+            prepared = self.prepare(as_rgb(picture))
+            return self.finish(infer(self.engine, [prepared])[0], prepared)
+
+    def _all(self, pictures: Sequence[Picture], batch_size: int) -> list[MapT]:
+        check_batch_size(batch_size)
+        prepared = [self.prepare(as_rgb(picture)) for picture in pictures]
+        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, one in enumerate(prepared):
+            by_size[one.network_hw].append(index)
+        maps: dict[int, MapT] = {}
+        for indices in by_size.values():
+            for start in range(0, len(indices), batch_size):
+                part = indices[start : start + batch_size]
+                for index, raw in zip(part, self._fitting(prepared, part), strict=True):
+                    maps[index] = self.finish(raw, prepared[index])
+        return [maps[index] for index in range(len(prepared))]
+
+    def _fitting(self, prepared: Sequence[Prepared], part: Sequence[int]) -> "list[RawOutput]":
+        """Run a batch, in halves where it does not fit into memory."""
+        try:
+            return infer(self.engine, [prepared[index] for index in part])
+        except OutOfMemoryError:
+            if len(part) == 1:
+                raise
+        half = len(part) // 2
+        return self._fitting(prepared, part[:half]) + self._fitting(prepared, part[half:])
 
     def prepare(self, rgb: npt.NDArray[np.uint8]) -> Prepared:
         """Make a photograph, uint8 (H, W, 3), ready for the network."""

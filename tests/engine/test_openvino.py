@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +44,24 @@ def test_any_size_has_torchs_numbers_from_one_conversion(dpt: FrontDoor, convers
         assert np.linalg.norm(values - torchs) <= TOLERANCE * np.linalg.norm(torchs)
     digest = sha256_of(dpt.weights().read_bytes())
     assert len(list(conversions.glob(f"{digest[:16]}-*"))) == 1
+
+
+def test_a_conversion_shows_no_warning_of_torchs(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    trace: Any = torch.jit.trace
+    calls = []
+
+    def deprecated(*arguments: object, **options: object) -> object:
+        calls.append(arguments)
+        warnings.warn("tracing is deprecated", FutureWarning, stacklevel=2)
+        return trace(*arguments, **options)
+
+    monkeypatch.setattr(torch.jit, "trace", deprecated)
+    load(dpt, "openvino")  # warnings are errors here
+    assert calls
 
 
 def test_labels_are_torchs(dpt: FrontDoor) -> None:

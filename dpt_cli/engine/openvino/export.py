@@ -32,11 +32,13 @@ def export(network: DPT, config: DPTConfig, folder: Path) -> None:
     # Not the size it was trained at, where the position embedding is not resized.
     example = torch.zeros(1, 3, (grid_h + 1) * PATCH_SIZE, (grid_w + 2) * PATCH_SIZE)
     with warnings.catch_warnings(), torch.inference_mode():
-        # Of checks that see one size only; the conversion keeps the sizes free. And torch 2.13
-        # deprecates the tracing that OpenVINO 2026.4 converts by.
+        # Of checks that see one size only; the conversion keeps the sizes free. And torch
+        # deprecates the tracing that OpenVINO 2026.4 converts by, in one class of warning or
+        # another (2.13: DeprecationWarning). Nothing that a user could act on.
         tracer_warning = torch.jit.TracerWarning  # type: ignore[attr-defined]  # not in the stubs
         warnings.simplefilter("ignore", tracer_warning)
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         try:
             model = openvino.convert_model(
                 fold_constants(network),

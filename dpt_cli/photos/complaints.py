@@ -1,0 +1,135 @@
+"""What image decoders print about a damaged picture, caught on its way to file descriptor 2.
+
+libjpeg and libpng name no file and go on; only what they print tells a half-grey picture from a
+whole one. Works only in a process that is all `dpt`'s: a library must not move descriptor 2.
+"""
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_STDERR = 2
+# The warnings and errors of libjpeg-turbo (jerror.h) and libpng. Any other line is not about a
+# picture and goes on to standard error.
+_OF_DECODERS = re.compile(
+    "Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression"
+    "|Unknown Adobe color|Warning: unknown JFIF|Application transferred|libpng (error|warning)"
+)
+
+
+class _Watch:
+    """Descriptor 2 of the process, which leads to a file while any picture is decoded.
+
+    Known limit: what the process prints there while it dies in a decoder (an abort) is lost.
+    """
+
+    def __init__(self) -> None:
+        self.outside = os.dup(_STDERR)
+        self._inside: int | None = None
+        self._gate = threading.Condition()
+        self._num_decoding = 0
+        self._num_waiting_alone = 0
+        self._is_alone = False
+
+    def listen(self, decode: Callable[[], T]) -> tuple[T, list[str]]:
+        """Return what a decode returns and the lines that it printed."""
+        try:
+            with self._decoding(alone=False):
+                before = self._size()
+                result = decode()
+                is_silent = self._size() == before
+        except OSError:  # no file to be had, or the disk is full: descriptor 2 stays as it is
+            return decode(), []
+        if is_silent:
+            return result, []
+        # Some decode under way printed something. Decode once more, alone: then it was this one.
+        del result
+        with self._decoding(alone=True):
+            before = self._size()
+            result = decode()
+            lines = self._text(before).splitlines()
+        return result, [line for line in lines if _OF_DECODERS.match(line)]
+
+    @contextlib.contextmanager
+    def _decoding(self, *, alone: bool) -> Iterator[None]:
+        with self._gate:
+            self._num_waiting_alone += alone
+            try:
+                self._gate.wait_for(lambda: self._may_enter(alone=alone))
+                if not self._num_decoding:
+                    self._redirect()
+            finally:
+                self._num_waiting_alone -= alone
+            self._num_decoding += 1
+            self._is_alone = alone
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._num_decoding -= 1
+                self._is_alone = False
+                if not self._num_decoding:
+                    self._restore()
+                self._gate.notify_all()
+
+    def _may_enter(self, *, alone: bool) -> bool:
+        if alone:
+            return not self._num_decoding
+        return not (self._is_alone or self._num_waiting_alone)
+
+    def _redirect(self) -> None:
+        if self._inside is None:
+            import tempfile
+
+            self._inside, path = tempfile.mkstemp(prefix="dpt-")
+            os.unlink(path)  # noqa: PTH108
+        os.dup2(self._inside, _STDERR, inheritable=True)
+
+    def _restore(self) -> None:
+        """Lead descriptor 2 back, and pass on what was not about a picture."""
+        os.dup2(self.outside, _STDERR, inheritable=True)
+        assert self._inside is not None
+        if not self._size():
+            return
+        others = [line for line in self._text(0).splitlines(True) if not _OF_DECODERS.match(line)]
+        os.ftruncate(self._inside, 0)
+        os.lseek(self._inside, 0, os.SEEK_SET)
+        with contextlib.suppress(OSError):
+            os.write(self.outside, "".join(others).encode("utf-8", "surrogateescape"))
+
+    def _size(self) -> int:
+        assert self._inside is not None
+        return os.fstat(self._inside).st_size
+
+    def _text(self, start: int) -> str:
+        assert self._inside is not None
+        return os.pread(self._inside, 2**20, start).decode("utf-8", "surrogateescape")
+
+
+_watch: _Watch | None = None
+
+
+def watch_descriptor() -> int:
+    """Watch file descriptor 2 from now on; return another that always leads to standard error.
+
+    For a process that is all `dpt`'s, before it prints anything.
+    """
+    global _watch  # noqa: PLW0603  # one process has one descriptor 2
+    if os.name == "nt":  # its libraries each number their own descriptors
+        return _STDERR
+    if _watch is None:
+        _watch = _Watch()
+    return _watch.outside
+
+
+def listen(decode: Callable[[], T]) -> tuple[T, list[str]]:
+    """Return what a decode returns, and what decoders printed about it where they are watched.
+
+    A decode that may have printed something runs twice, so it must leave nothing behind.
+    """
+    return (decode(), []) if _watch is None else _watch.listen(decode)

@@ -1,0 +1,104 @@
+"""The arguments of `load`, checked before anything is downloaded; errors in Python's words."""
+
+import contextlib
+import difflib
+import operator
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dpt_cli.errors import ArgumentError, DptError
+from dpt_cli.model.config import PATCH_SIZE
+
+_CHOICES = {
+    "task": ("depth", "segment"),
+    "device": ("auto", "cpu", "cuda", "cuda:N", "mps"),
+    "precision": ("auto", "fp32", "fp16", "bf16", "int8"),
+    "engine": ("auto", "torch", "openvino"),
+}
+# "gpu" is nobody's misspelling of a device that it resembles.
+_MEANT = {"gpu": "cuda", "segmentation": "segment", "float32": "fp32", "float16": "fp16"}
+_CUDA_DEVICE = re.compile(r"cuda:\d+")
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
+
+
+def check_choice(name: str, value: object) -> None:
+    """Refuse an argument that is none of its values.
+
+    Raises:
+        ArgumentError: With the values there are.
+    """
+    known = _CHOICES[name]
+    if value in known and value != "cuda:N":
+        return
+    if name == "device" and _CUDA_DEVICE.fullmatch(str(value)):
+        return
+    text = str(value).lower()
+    close = [_MEANT[text]] if text in _MEANT else difflib.get_close_matches(text, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close and close[0] in known else ""
+    raise ArgumentError(f"unknown {name} {value!r}: {hint}there are {', '.join(map(repr, known))}")
+
+
+def target_size(resolution: Any) -> tuple[int, int] | None:
+    """Return what the network size aims at, height and width [px], or None for the weights' own.
+
+    Raises:
+        ArgumentError: It is neither a side nor (height, width).
+    """
+    if resolution is None:
+        return None
+    is_pair = isinstance(resolution, Sequence) and not isinstance(resolution, str)
+    sides = list(resolution) if is_pair else [resolution, resolution]
+    numbers = [number for number in map(_whole, sides) if number is not None]
+    if len(sides) != 2 or len(numbers) != 2 or min(numbers) < PATCH_SIZE:
+        raise ArgumentError(
+            f"resolution must be a side in pixels or (height, width), such as 384 or (384, 512), "
+            f"each at least {PATCH_SIZE}, not {resolution!r}"
+        )
+    return numbers[0], numbers[1]
+
+
+def check_multiple(multiple_of: object) -> None:
+    """Refuse what no network size can be a multiple of.
+
+    Raises:
+        ArgumentError: It is no multiple of the patch size.
+    """
+    number = _whole(multiple_of)
+    if number is None or number < PATCH_SIZE or number % PATCH_SIZE:
+        raise ArgumentError(f"multiple_of must be {PATCH_SIZE}, 32, 48 ..., not {multiple_of!r}")
+
+
+def check_batch_size(batch_size: object) -> None:
+    """Refuse what no batch can be as large as.
+
+    Raises:
+        ArgumentError: It is no number from 1.
+    """
+    number = _whole(batch_size)
+    if number is None or number < 1:
+        raise ArgumentError(f"batch_size must be a number from 1, not {batch_size!r}")
+
+
+@contextlib.contextmanager
+def in_pythons_words() -> Iterator[None]:
+    """Name arguments, not command-line options, in errors that pass."""
+    try:
+        yield
+    except DptError as error:
+        text = _FLAG.sub(lambda flag: _argument(flag[1]), str(error))
+        error.args = (text, *error.args[1:])
+        raise
+
+
+def _argument(option: str) -> str:
+    return "cuda_graphs" if option == "compile" else option.replace("-", "_")
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
