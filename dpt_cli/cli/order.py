@@ -76,6 +76,8 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     has_more = run.found.num_skipped or run.found.num_made
     remark = f" ({passed_over(run.found)} skipped)" if has_more else ""
     report.say(f"{counted(len(run.jobs), 'photograph')}{remark}, {spec.title}")
+    for path in run.found.skipped:
+        report.ignored(path)
     return Order(spec, options, settings, run, report)
 
 

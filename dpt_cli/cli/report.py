@@ -112,6 +112,13 @@ class Report:
         """Tell of a photograph that a run would do."""
         self._tell(job, "planned", {})
 
+    def ignored(self, path: Path) -> None:
+        """Name a file of a folder that is no photograph, where every file is to be named."""
+        if self._as_json:
+            self._tell(Job(path, {}), "ignored", {})
+        if self._verbose:
+            self.say(f"Ignored: {path}: not a photograph")
+
     def skipped(self, job: Job) -> None:
         """Tell of a photograph that was done before."""
         self.num_skipped += 1

@@ -199,11 +199,14 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
 
 def passed_over(found: Found) -> str:
     """Say how many files in the given folders are no photographs."""
-    others = f"{found.num_skipped} other file{'' if found.num_skipped == 1 else 's'}"
-    if not found.num_made:
-        return others
-    maps = f"{found.num_made} map{'' if found.num_made == 1 else 's'} made by dpt"
-    return f"{others}, {maps}" if found.num_skipped else maps
+    num_videos = len(found.videos)
+    counts = [
+        (found.num_skipped - num_videos, "other file", ""),
+        (num_videos, "video", ""),
+        (found.num_made, "map", " made by dpt"),
+    ]
+    said = [f"{n} {noun}{'' if n == 1 else 's'}{more}" for n, noun, more in counts if n]
+    return ", ".join(said) or "0 other files"
 
 
 def run(

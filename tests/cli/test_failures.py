@@ -400,6 +400,25 @@ def test_files_that_are_no_images_are_counted(dpt: FrontDoor) -> None:
     assert "(1 other file skipped)" in dpt("depth", ".", "-o", "../out").stderr
 
 
+def test_every_file_that_is_no_photograph_is_named_where_all_is_to_be_said(
+    dpt: FrontDoor,
+) -> None:
+    dpt.photograph("photos/a.png")
+    for name in ("notes.txt", "clip.mp4"):
+        text(dpt.desk / "photos" / name)
+    result = dpt("depth", "photos", "-o", "out", "-v", "--json")
+    lines = [json.loads(line) for line in paths(result)]
+    states = {line["input"]: (line["status"], line["outputs"] != {}) for line in lines}
+    assert states == {
+        "photos/a.png": ("done", True),
+        "photos/clip.mp4": ("ignored", False),
+        "photos/notes.txt": ("ignored", False),
+    }
+    assert "(1 other file, 1 video skipped)" in result.stderr
+    assert "Ignored: photos/clip.mp4" in result.stderr
+    assert "Ignored" not in dpt("depth", "photos", "-o", "out", "--force").stderr
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
