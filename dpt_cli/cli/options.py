@@ -9,7 +9,7 @@ import click
 
 from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.correction import check_inputs
-from dpt_cli.cli.values import MultipleOf, NameList, Resolution, check_device
+from dpt_cli.cli.values import InputPath, MultipleOf, NameList, Resolution, check_device
 from dpt_cli.model.config import PATCH_SIZE
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -112,7 +112,7 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             "inputs",
             nargs=-1,
             metavar="INPUT...",
-            type=click.Path(path_type=Path),
+            type=InputPath(),
             callback=check_inputs,
         ),
         click.option(

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -44,6 +45,19 @@ class NameList(click.ParamType[tuple[str, ...]]):
         """Complete the word after the last comma."""
         done, comma, word = incomplete.rpartition(",")
         return [CompletionItem(done + comma + name) for name in self.names if name.startswith(word)]
+
+
+class InputPath(click.Path):
+    """A path, where an empty word is not the current folder but an unset variable."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty word."""
+        if value == "":
+            self.fail("an input is empty; an unset variable? '.' is the current folder", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Resolution(click.ParamType[tuple[int, int]]):

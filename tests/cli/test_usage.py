@@ -200,3 +200,9 @@ def test_a_value_that_cannot_be_is_usage_for_segment(
 def test_an_input_is_needed(command: str) -> None:
     stderr = invoke(command, code=2).stderr
     assert "no INPUT: name photographs or folders, or a list with --from" in stderr
+
+
+def test_an_empty_word_is_not_the_current_folder(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    assert "empty" in dpt("depth", "a.png", "", "-o", "out", code=2).stderr
+    assert not Path("out").exists()
