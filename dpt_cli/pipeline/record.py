@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,11 @@ def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, A
     """Return what decides the bytes of every format; engine and precision as they will be."""
     run = settings.engine
     engine = resolve_engine(run.engine, run.device, run.precision)
+    # The same weights under another row are other maps: metres, say, or another mean.
+    prepared = {key: value for key, value in asdict(spec.input).items() if key != "target_hw"}
     return {
+        "input": prepared,
+        "output": asdict(spec.output),
         "task": spec.task,
         "target_hw": list(settings.resolution or spec.input.target_hw),
         "multiple_of": settings.multiple_of,

@@ -19,7 +19,7 @@ from dpt_cli.errors import NetworkOutputError
 from dpt_cli.formats.files import is_temporary
 from dpt_cli.pipeline.manifest import MANIFEST_NAME, Manifest
 from front_door import FrontDoor, paths
-from small_models import SIDE_PX
+from small_models import SCALE, SHIFT, SIDE_PX
 
 A, B = "out/a_depth.png", "out/b_depth.png"
 
@@ -259,6 +259,13 @@ def test_other_weights_do_all_again(first: FrontDoor) -> None:
     assert run(first, "--weights", weights) == []
 
 
+def test_the_same_weights_as_another_model_do_all_again(first: FrontDoor) -> None:
+    weights = first.weights()
+    assert run(first, "--weights", weights, "--model", "small") == [A, B]
+    assert run(first, "--weights", weights, "--model", "metric") == [A, B]
+    assert run(first, "--weights", weights, "--model", "metric") == []
+
+
 def test_the_same_weights_under_another_name_do_nothing_again(first: FrontDoor) -> None:
     assert run(first, "--weights", first.weights("model.safetensors")) == []
 
@@ -392,6 +399,8 @@ def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
         kind: sha256(Path("out", name)) for kind, name in record["outputs"].items()
     }
     assert record["settings"] == {
+        "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "cubic"},
+        "output": {"quantity": "depth", "scale": SCALE, "shift": SHIFT},
         "task": "depth",
         "target_hw": [SIDE_PX, SIDE_PX],
         "multiple_of": 16,
