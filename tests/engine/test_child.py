@@ -37,7 +37,7 @@ def test_a_module_runs_no_code_from_the_users_folder(
     # Without arguments it fails, once it has imported everything but NNCF.
     done = run_module("dpt_cli.engine.openvino.int8")
     assert done.returncode
-    assert "dpt_cli/engine/openvino_int8.py" in done.stderr.replace(os.sep, "/")
+    assert "dpt_cli/engine/openvino/int8.py" in done.stderr.replace(os.sep, "/")
     assert not (trap / "marker").exists()
 
 

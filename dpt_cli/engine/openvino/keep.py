@@ -16,7 +16,7 @@ def seal(folder: Path, of: Mapping[str, str], **facts: Any) -> Conversion:
     """Write the record of a folder's files, last, and bring all of it to the disk.
 
     Args:
-        folder: What `openvino_export` or `openvino_int8` filled.
+        folder: What `export` or `int8` filled.
         of: What the network was made of: its weights, its architecture, its arithmetic.
         facts: What else to record.
 
