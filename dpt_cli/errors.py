@@ -8,6 +8,10 @@ import difflib
 import traceback
 from collections.abc import Iterable, Iterator
 
+# Exit codes of a command that ends otherwise than by an error; an error's own stands in its class.
+SOME_FAILED = 3  # the rest was done
+INTERRUPTED = 130
+
 
 class DptError(Exception):
     """Base of every error a user can cause or mend."""

@@ -20,12 +20,12 @@ from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
-from dpt_cli.cli.interrupts import INTERRUPTED, WATCHER, Interrupts, own_interrupts
+from dpt_cli.cli.interrupts import WATCHER, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
 from dpt_cli.cli.segment import segment
 from dpt_cli.cli.streams import READER_GONE, Stream, own_streams
-from dpt_cli.errors import DptError, FetchError, did_you_mean
+from dpt_cli.errors import INTERRUPTED, DptError, FetchError, did_you_mean
 
 _EPILOG = """
 \b

@@ -6,7 +6,7 @@ from dpt_cli.checkpoint.fetch import locate
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.errors import InputError
 from dpt_cli.photos.headers import picture_size
-from dpt_cli.photos.source import read_stamped
+from dpt_cli.photos.source import read_file
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.run import Run
 
@@ -39,7 +39,7 @@ def _sample(jobs: Sequence[Job]) -> list[tuple[int, int]]:
     sizes = []
     for job in jobs[::step][:_NUM_SAMPLES]:
         try:
-            data, _ = read_stamped(job.photograph)
+            data, _ = read_file(job.photograph)
         except InputError:
             continue
         size = picture_size(data)

@@ -12,7 +12,8 @@ import time
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED = 130
+from dpt_cli.errors import INTERRUPTED
+
 WATCHER = "interrupts"  # the thread that waits for a second Ctrl-C
 # One Ctrl-C may come twice: from the terminal, and from the program that started this one.
 _SAME_KEYPRESS_S = 0.25

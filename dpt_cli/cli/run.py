@@ -11,12 +11,10 @@ from dpt_cli.cli.order import Order
 from dpt_cli.cli.pipe import run_pipe
 from dpt_cli.cli.report import what_made
 from dpt_cli.engine import Engine
+from dpt_cli.errors import INTERRUPTED, SOME_FAILED
 from dpt_cli.pipeline.events import Done, Failed, Planned, Skipped
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.run import Run, StoppedError
-
-_SOME_FAILED = 3
-_INTERRUPTED = 130
 
 
 def run_task(order: Order) -> None:
@@ -35,7 +33,7 @@ def run_task(order: Order) -> None:
             todo = _report(run, order)
     except KeyboardInterrupt:
         report.interrupted()
-        click.get_current_context().exit(_INTERRUPTED)
+        click.get_current_context().exit(INTERRUPTED)
     except StoppedError:
         report.summary(options.output, what_made(order.spec, run.engine))
         raise
@@ -44,7 +42,7 @@ def run_task(order: Order) -> None:
         return
     report.summary(options.output, what_made(order.spec, run.engine))
     if report.num_failed:
-        click.get_current_context().exit(_SOME_FAILED)
+        click.get_current_context().exit(SOME_FAILED)
 
 
 def _report(run: Run, order: Order) -> list[Job]:

@@ -14,7 +14,7 @@ from dpt_cli.errors import InputError
 from dpt_cli.photos.complaints import listen
 from dpt_cli.photos.headers import is_raw, picture_size
 from dpt_cli.photos.heif import is_heif, upright
-from dpt_cli.photos.source import read_stamped
+from dpt_cli.photos.source import read_file
 
 # OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
 MAX_PIXELS = 2**30
@@ -47,7 +47,7 @@ def read_rgb(path: Path | str) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: The path and, in one line, why it is not a whole, readable picture.
     """
-    data, _ = read_stamped(Path(path))
+    data, _ = read_file(Path(path))
     try:
         return decode_rgb(data)
     except InputError as error:

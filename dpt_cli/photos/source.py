@@ -12,16 +12,25 @@ from dpt_cli.errors import DptError, InputError, errors_as
 Stamp = Mapping[str, int | str]  # of a file: size [bytes], mtime_ns, sha256 in hex
 
 
+def read_file(path: Path) -> tuple[bytes, int]:
+    """Read a photograph's file; return its bytes and its time of change [ns].
+
+    Raises:
+        InputError: It is not a file or cannot be read.
+    """
+    with errors_as(InputError, f"{path}"), _open_to_read(path, InputError) as file:
+        # Before reading: what changes meanwhile then has a later time.
+        mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+        return file.read(), mtime_ns
+
+
 def read_stamped(path: Path) -> tuple[bytes, Stamp]:
     """Read a photograph's file once; return its bytes and their stamp.
 
     Raises:
         InputError: It is not a file or cannot be read.
     """
-    with errors_as(InputError, f"{path}"), _open_to_read(path, InputError) as file:
-        # Before reading: what changes meanwhile then has a later time than the stamp.
-        mtime_ns = os.fstat(file.fileno()).st_mtime_ns
-        data = file.read()
+    data, mtime_ns = read_file(path)
     sha256 = hashlib.sha256(data).hexdigest()
     return data, {"size": len(data), "mtime_ns": mtime_ns, "sha256": sha256}
 

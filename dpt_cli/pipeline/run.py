@@ -49,7 +49,6 @@ class Run:
         jobs: The photographs and their outputs.
         failures: Inputs that cannot be photographs, or that cannot have an output.
         engine: The network, once the events are asked for.
-        is_locked: False where the output folder's file system has no locks, once known.
     """
 
     spec: CheckpointSpec
@@ -58,7 +57,6 @@ class Run:
     jobs: list[Job]
     failures: tuple[BadInput, ...]
     engine: "LazyEngine | None" = field(default=None, init=False)
-    is_locked: bool = field(default=True, init=False)
 
     @property
     def formats(self) -> list[Format]:
@@ -94,7 +92,6 @@ class Run:
         with Manifest(settings.output, read_only=settings.dry_run) as manifest:
             if not settings.dry_run:
                 manifest.sweep(is_temporary)
-                self.is_locked = manifest.is_locked
                 if not manifest.is_locked:
                     notify(
                         f"{settings.output} is on a file system without locks: "

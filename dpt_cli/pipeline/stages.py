@@ -17,7 +17,7 @@ from dpt_cli.pipeline.local import Stages
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.record import Record
 from dpt_cli.pipeline.settings import RunSettings
-from dpt_cli.predict.predictor import Prepared, infer, predict_depth, predict_labels, prepare
+from dpt_cli.predict.predictor import Prepared, finish, infer, prepare
 
 RGB = npt.NDArray[np.uint8]
 
@@ -60,10 +60,7 @@ class Finish:
 
     def __call__(self, raw: RawOutput, prepared: Prepared) -> DepthMap | LabelMap:
         """Return the map (H, W)."""
-        weights = self.engine.weights.label
-        if self.spec.task == "depth":
-            return predict_depth(raw, prepared, self.spec, weights)
-        return predict_labels(raw, prepared, weights)
+        return finish(raw, prepared, self.spec, self.engine.weights.label)
 
 
 def stages_of(

@@ -86,6 +86,15 @@ def predict_labels(raw: "RawOutput", prepared: Prepared, weights: str) -> LabelM
     return LabelMap(labels, weights, prepared.network_hw, raw.precision)
 
 
+def finish(
+    raw: "RawOutput", prepared: Prepared, spec: CheckpointSpec, weights: str
+) -> DepthMap | LabelMap:
+    """Bring a raw output to the photograph's frame, as the task of its weights says."""
+    if spec.task == "depth":
+        return predict_depth(raw, prepared, spec, weights)
+    return predict_labels(raw, prepared, weights)
+
+
 @dataclass(frozen=True)
 class Predictor(Generic[MapT]):
     """A loaded network that turns a photograph into a map. Made by `dpt_cli.load`.
@@ -169,9 +178,4 @@ class Predictor(Generic[MapT]):
 
     def finish(self, raw: "RawOutput", prepared: Prepared) -> MapT:
         """Turn one raw output into a map in the photograph's frame."""
-        result: DepthMap | LabelMap
-        if self.spec.task == "depth":
-            result = predict_depth(raw, prepared, self.spec, self.weights)
-        else:
-            result = predict_labels(raw, prepared, self.weights)
-        return result  # type: ignore[return-value]  # MapT follows from the task
+        return finish(raw, prepared, self.spec, self.weights)  # type: ignore[return-value]  # MapT follows from the task

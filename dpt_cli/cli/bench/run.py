@@ -18,14 +18,11 @@ from dpt_cli.cli.bench.report import report
 from dpt_cli.cli.console import say
 from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.engine.torch.engine import TorchEngine, resolve_device, resolve_precision
-from dpt_cli.errors import DeviceError, DptError, InputError
+from dpt_cli.errors import INTERRUPTED, SOME_FAILED, DeviceError, DptError, InputError
 from dpt_cli.photos.decode import read_rgb
 from dpt_cli.photos.find import Photograph, find_photographs
 from dpt_cli.predict.conversion import PHOTOGRAPHS
 from dpt_cli.predict.load import Weights, find_weights, load_engine
-
-_SOME_FAILED = 3
-_INTERRUPTED = 130
 
 
 def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
@@ -73,13 +70,13 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
     if interrupted:
         num_measured = sum(row.is_measured for row in bench.rows)
         say(f"Interrupted: {num_measured} of {len(settings)} measured.")
-        click.get_current_context().exit(_INTERRUPTED)
+        click.get_current_context().exit(INTERRUPTED)
     if error is None and not any(row.is_measured for row in bench.rows):
         error = DptError(f"nothing could be measured: {bench.rows[0].note}")
     if error is not None:
         raise error
     if num_bad or any(row.status == "failed" for row in bench.rows):
-        click.get_current_context().exit(_SOME_FAILED)
+        click.get_current_context().exit(SOME_FAILED)
 
 
 def _weights(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> dict[str, Weights | None]:
