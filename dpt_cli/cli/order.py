@@ -8,17 +8,15 @@ from typing import Any
 import click
 
 from dpt_cli.checkpoint.registry import load_registry
-from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, Task
+from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.options import RunOptions
+from dpt_cli.cli.pipe import is_single, plan_pipe
 from dpt_cli.cli.report import Report, counted
-from dpt_cli.formats.table import formats_of
-from dpt_cli.photos.find import STDIN, read_list
+from dpt_cli.photos.find import read_list
 from dpt_cli.pipeline.run import Run, passed_over, plan_run
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
-
-STDOUT = Path("-")
-_FILE_SUFFIXES = {Path(it.suffix).suffix for task in TASKS for it in formats_of(task).values()}
+from dpt_cli.pipeline.single import Single
 
 
 @dataclass(frozen=True)
@@ -29,14 +27,14 @@ class Order:
         spec: The weights' row.
         options: The command's options.
         settings: What to make of the photographs.
-        run: The run; None where one photograph goes through pipes or into a file that was named.
+        run: The run: over many photographs, or over one that goes through a pipe.
         report: What reports it.
     """
 
     spec: CheckpointSpec
     options: RunOptions
     settings: RunSettings
-    run: Run | None
+    run: Run | Single
     report: Report
 
 
@@ -67,9 +65,11 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
         dry_run=options.dry_run,
         max_errors=options.max_errors,
     )
-    if STDIN in options.inputs or options.output == STDOUT or is_file(options.output):
+    if is_single(options):
+        single = plan_pipe(spec, options, settings)
         report = Report(1, options.quiet, options.verbose, options.as_json)
-        return Order(spec, options, settings, None, report)
+        report.say(f"1 photograph, {spec.title}")
+        return Order(spec, options, settings, single, report)
     run = plan_run(spec, _inputs(options), settings)
     num_photographs = len(run.jobs) + len(run.failures)
     report = Report(num_photographs, options.quiet, options.verbose, options.as_json)
@@ -79,11 +79,6 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     for path in run.found.skipped:
         report.ignored(path)
     return Order(spec, options, settings, run, report)
-
-
-def is_file(output: Path) -> bool:
-    """Return whether an output is meant as a file: by its suffix, unless it is a folder."""
-    return output.suffix.lower() in _FILE_SUFFIXES and not output.is_dir()
 
 
 def _inputs(options: RunOptions) -> tuple[Path, ...]:

@@ -8,13 +8,13 @@ from dpt_cli.checkpoint.fetch import hush_hub
 from dpt_cli.cli import memory
 from dpt_cli.cli.dry_run import tell_plan
 from dpt_cli.cli.order import Order
-from dpt_cli.cli.pipe import run_pipe
 from dpt_cli.cli.report import what_made
 from dpt_cli.engine import Engine
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED
 from dpt_cli.pipeline.events import Done, Failed, Planned, Skipped
 from dpt_cli.pipeline.plan import Job
-from dpt_cli.pipeline.run import Run, StoppedError
+from dpt_cli.pipeline.run import StoppedError
+from dpt_cli.pipeline.single import Single
 
 
 def run_task(order: Order) -> None:
@@ -25,27 +25,26 @@ def run_task(order: Order) -> None:
     """
     options, report, run = order.options, order.report, order.run
     hush_hub(progress_bars=not options.quiet)
-    if run is None:
-        run_pipe(order)
-        return
     try:
         with report:
-            todo = _report(run, order)
+            todo = _report(order)
     except KeyboardInterrupt:
         report.interrupted()
         click.get_current_context().exit(INTERRUPTED)
     except StoppedError:
         report.summary(options.output, what_made(order.spec, run.engine))
         raise
-    if options.dry_run:
+    if isinstance(run, Single):
+        report.facts(what_made(order.spec, run.engine))
+    elif options.dry_run:
         tell_plan(run, todo, report)
-        return
-    report.summary(options.output, what_made(order.spec, run.engine))
-    if report.num_failed:
+    else:
+        report.summary(options.output, what_made(order.spec, run.engine))
+    if report.num_failed and not options.dry_run:
         click.get_current_context().exit(SOME_FAILED)
 
 
-def _report(run: Run, order: Order) -> list[Job]:
+def _report(order: Order) -> list[Job]:
     """Report every event; return what a dry run found to do."""
     report = order.report
     planned: list[Job] = []
@@ -57,7 +56,7 @@ def _report(run: Run, order: Order) -> list[Job]:
         memory.loaded(keep_freed=engine.device == "cpu")
         report.begin()
 
-    with closing(run.events(report.say, on_loaded)) as events:
+    with closing(order.run.events(report.say, on_loaded)) as events:
         for event in events:
             if isinstance(event, Planned):
                 planned.append(event.job)

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.engine.choice import has_gpu, resolve_engine
 from dpt_cli.errors import UnexpectedError
 from dpt_cli.formats.files import Draft
-from dpt_cli.formats.table import Format
+from dpt_cli.formats.table import Format, formats_of
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.facts import facts_of
 from dpt_cli.photos.source import Stamp, read_stamped
@@ -35,15 +35,14 @@ class Record:
         engine: LazyEngine,
         spec: CheckpointSpec,
         settings: RunSettings,
-        formats: Sequence[Format],
     ) -> None:
         self._manifest, self._engine, self._spec = manifest, engine, spec
         self._settings = settings
-        self._formats = {entry.name: entry for entry in formats}
+        self._formats = formats_of(spec.task)
         self._shared = _shared_settings(spec, settings)
         self._options = {
-            name: {key: _as_json(settings.options[key]) for key in entry.options}
-            for name, entry in self._formats.items()
+            name: {key: _as_json(settings.options[key]) for key in self._formats[name].options}
+            for name in settings.formats
         }
         self._begun: dict[Path, tuple[Stamp, float]] = {}
 
@@ -85,25 +84,23 @@ class Record:
         """
         stamp, started = self._begun.pop(job.photograph)
         manifest, force = self._manifest, self._settings.force
-        with ExitStack() as drafts:
-            made: dict[str, Draft] = {}
-            more: dict[str, int] = {}
-            for kind, path in job.outputs.items():
-                made[kind] = drafts.enter_context(Draft(path, manifest.folder))
-                more |= self._formats[kind].write(made[kind], result, rgb, self._settings.options)
-            files = {kind: draft.finish() for kind, draft in made.items()}
+        options = self._settings.options
+        with drafted(job.outputs, self._formats, result, rgb, options, manifest.folder) as (
+            drafts,
+            more,
+        ):
+            files = {kind: draft.finish() for kind, draft in drafts.items()}
             known = {kind: manifest.known(path) for kind, path in job.outputs.items()}
-            for kind, draft in made.items():
+            for kind, draft in drafts.items():
                 draft.check(known[kind], overwrite=force)
             manifest.begin(job.photograph, job.outputs, files)
-            for kind, draft in made.items():
+            for kind, draft in drafts.items():
                 draft.publish(known[kind], overwrite=force)
-        weights, device = self._engine.weights, self._engine.load().device
-        seconds = round(time.monotonic() - started, 3)
-        facts = {**facts_of(result), **more, "device": device, "seconds": seconds}
+        facts = facts_of_run(self._spec, self._engine, result, more, started)
+        weights = self._engine.weights
         recipe = self._recipe(weights.label, weights.sha256)
         manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
-        return {"model": self._spec.id, "weights_sha256": weights.sha256, **facts}
+        return facts
 
     def failed(self, outcome: Failed) -> None:
         """Record a failure."""
@@ -114,6 +111,55 @@ class Record:
 
     def _recipe(self, weights: str, sha256: str) -> Recipe:
         return Recipe(self._shared, weights, sha256, self._options)
+
+
+@contextmanager
+def drafted(
+    outputs: Mapping[str, Path],
+    formats: Mapping[str, Format],
+    result: DepthMap | LabelMap,
+    rgb: npt.NDArray[np.uint8] | None,
+    options: Mapping[str, Any],
+    root: Path | None = None,
+) -> Iterator[tuple[dict[str, Draft], dict[str, int]]]:
+    """Write a map in each of its formats, beside the final names.
+
+    Args:
+        outputs: The final names by format.
+        formats: The formats by name.
+        result: The map.
+        rgb: The photograph, uint8 (H, W, 3), where a format needs it.
+        options: Of the formats.
+        root: The folder that no output may leave through a link; None for any.
+
+    Yields:
+        The drafts by format, still to be finished and published, and what the formats report.
+    """
+    with ExitStack() as stack:
+        drafts: dict[str, Draft] = {}
+        reported: dict[str, int] = {}
+        for kind, path in outputs.items():
+            drafts[kind] = stack.enter_context(Draft(path, root))
+            reported |= formats[kind].write(drafts[kind], result, rgb, options)
+        yield drafts, reported
+
+
+def facts_of_run(
+    spec: CheckpointSpec,
+    engine: LazyEngine,
+    result: DepthMap | LabelMap,
+    reported: Mapping[str, int],
+    started: float,
+) -> dict[str, Any]:
+    """Return the facts of a photograph whose outputs are written; see `Done`."""
+    return {
+        "model": spec.id,
+        "weights_sha256": engine.weights.sha256,
+        **facts_of(result),
+        **reported,
+        "device": engine.load().device,
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
 def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Run:
         from dpt_cli.pipeline.record import Record
 
         settings = self.settings
-        record = Record(manifest, engine, self.spec, settings, self.formats)
+        record = Record(manifest, engine, self.spec, settings)
         num_failed, todo = 0, []
         for event in self._decided(record):
             if isinstance(event, Planned):
@@ -159,7 +159,7 @@ class Run:
         # What a run died of before goes last, alone: it costs no other photograph again.
         calm = [job for job in jobs if not record.num_deaths(job)]
         alone = sorted((job for job in jobs if record.num_deaths(job)), key=record.num_deaths)
-        stages = stages_of(self.spec, self.settings, self.formats, record, engine)
+        stages = stages_of(self.spec, self.settings, engine, record.read, record.write)
         return local.run(calm, stages, self.settings.batch_size, alone=alone)
 
     def _check(self, num_failed: int, in_a_row: Sequence[object]) -> None:

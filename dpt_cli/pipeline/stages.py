@@ -1,6 +1,6 @@
 """The steps of one photograph, as plain objects that can be sent to another process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.engine import RawOutput
-from dpt_cli.formats.table import Format
+from dpt_cli.formats.table import formats_of
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.photos.decode import decode_rgb
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.local import Stages
 from dpt_cli.pipeline.plan import Job
-from dpt_cli.pipeline.record import Record
 from dpt_cli.pipeline.settings import RunSettings
 from dpt_cli.predict.predictor import Prepared, finish, infer, prepare
 
@@ -66,18 +65,19 @@ class Finish:
 def stages_of(
     spec: CheckpointSpec,
     settings: RunSettings,
-    formats: Sequence[Format],
-    record: Record,
     engine: LazyEngine,
+    read: Callable[[Job], bytes],
+    write: Callable[[Any, RGB | None, Job], Mapping[str, Any]],
 ) -> Stages[Any]:
-    """Return the stages of a run on this machine."""
+    """Return the stages of a run on this machine, between its ways to read and to write."""
+    formats = formats_of(spec.task)
     return Stages(
-        read=record.read,
+        read=read,
         decode=decode,
         prepare=Prepare(spec, settings.resolution, settings.multiple_of),
         load=engine.num_at_once,
         infer=Infer(engine),
         finish=Finish(spec, engine),
-        write=record.write,
-        keeps_photographs=any(entry.needs_photograph for entry in formats),
+        write=write,
+        keeps_photographs=any(formats[name].needs_photograph for name in settings.formats),
     )

@@ -1,0 +1,128 @@
+"""One photograph without a manifest: from a file or a stream, into named files or a stream."""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.errors import DptError, InputError, OutputError
+from dpt_cli.formats.table import formats_of
+from dpt_cli.photos.source import read_file
+from dpt_cli.pipeline.events import Done, Failed
+from dpt_cli.pipeline.plan import Job, check_folder
+from dpt_cli.pipeline.settings import RunSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from dpt_cli.engine import Engine
+    from dpt_cli.maps import DepthMap, LabelMap
+    from dpt_cli.pipeline.lazy_engine import LazyEngine
+
+
+@dataclass
+class Single:
+    """A run over one photograph, planned: nothing is read or loaded yet.
+
+    Attributes:
+        spec: The weights' row.
+        settings: What to make, and how; its output folder is not used.
+        job: The photograph and its outputs; no outputs where they go into a stream.
+        source: A stream that holds the photograph; None where `job` names its file.
+        target: A stream that takes the one format; None where `job` names files.
+        engine: The network, once the events are asked for.
+    """
+
+    spec: CheckpointSpec
+    settings: RunSettings
+    job: Job
+    source: BinaryIO | None = None
+    target: BinaryIO | None = None
+    engine: "LazyEngine | None" = field(default=None, init=False)
+    _data: bytes = field(default=b"", init=False, repr=False)
+    _started: float = field(default=0.0, init=False, repr=False)
+
+    def events(
+        self,
+        notify: Callable[[str], None] = lambda _line: None,
+        on_loaded: Callable[["Engine"], None] = lambda _engine: None,
+    ) -> Generator[Done, None, None]:
+        """Process the photograph and yield its event.
+
+        Args:
+            notify: Takes one line for the user: what is downloaded, loaded, converted.
+            on_loaded: Called once the network is ready.
+
+        Raises:
+            DptError: The photograph cannot be read, the weights or the device cannot be used, or
+                an output cannot be written.
+        """
+        from dpt_cli.pipeline import local
+        from dpt_cli.pipeline.lazy_engine import LazyEngine
+        from dpt_cli.pipeline.stages import stages_of
+
+        self.engine = LazyEngine(self.spec, self.settings.engine, notify, on_loaded)
+        self.engine.load_ahead()
+        self._started = time.monotonic()
+        if self.source is not None:
+            # In this thread, where an interrupt ends the wait for a pipe.
+            self._data = self.source.read()
+        stages = stages_of(self.spec, self.settings, self.engine, self._read, self._write)
+        with closing(local.run([self.job], stages)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome, Failed):
+                    raise self._named(outcome.error)
+                yield outcome
+
+    def _read(self, job: Job) -> bytes:
+        return read_file(job.photograph)[0] if self.source is None else self._data
+
+    def _write(
+        self,
+        result: "DepthMap | LabelMap",
+        rgb: "npt.NDArray[np.uint8] | None",
+        job: Job,
+    ) -> Mapping[str, Any]:
+        from dpt_cli.pipeline.record import drafted, facts_of_run
+
+        assert self.engine is not None
+        formats, options = formats_of(self.spec.task), self.settings.options
+        if self.target is not None:
+            more = formats[self.settings.formats[0]].write(self.target, result, rgb, options)
+            self.target.flush()
+        else:
+            with drafted(job.outputs, formats, result, rgb, options) as (drafts, more):
+                for draft in drafts.values():
+                    draft.finish()
+                for draft in drafts.values():
+                    draft.publish(overwrite=self.settings.force)
+        return facts_of_run(self.spec, self.engine, result, more, self._started)
+
+    def _named(self, error: DptError) -> DptError:
+        """Return the error, with the photograph's name where it has one."""
+        name = f"{self.job.photograph}: "
+        if self.source is None and isinstance(error, InputError):
+            return InputError(name + str(error).removeprefix(name))
+        return error
+
+
+def plan_single(
+    spec: CheckpointSpec,
+    settings: RunSettings,
+    job: Job,
+    source: BinaryIO | None = None,
+    target: BinaryIO | None = None,
+) -> Single:
+    """Plan a run over one photograph; see `Single` for the arguments.
+
+    Raises:
+        OutputError: An output exists already, or its folder cannot be written.
+    """
+    for path in job.outputs.values():
+        check_folder(path.parent)
+        if path.exists() and not settings.force:
+            raise OutputError(f"{path} exists; use --force to overwrite it")
+    return Single(spec, settings, job, source, target)
