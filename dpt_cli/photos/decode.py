@@ -5,6 +5,7 @@ Must not know networks, maps or output files.
 
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from dpt_cli.errors import InputError
 from dpt_cli.photos.complaints import listen
-from dpt_cli.photos.headers import is_raw, picture_size
+from dpt_cli.photos.exif import focal_length_px
+from dpt_cli.photos.headers import is_raw, jpeg_segments, picture_size, png_chunks
 from dpt_cli.photos.heif import is_heif, upright
 from dpt_cli.photos.source import read_file
 
@@ -41,21 +43,48 @@ _MAX_LEFT_OVER = 8  # bytes that some cameras leave before the end, whole pictur
 _TRUNCATED = "the file is truncated: its end is missing"
 
 
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photograph.
+
+    Attributes:
+        rgb: uint8 (H, W, 3), RGB order, upright.
+        focal_px: The camera's focal length in pixels of `rgb`, from EXIF; None where unknown.
+    """
+
+    rgb: npt.NDArray[np.uint8]
+    focal_px: float | None
+
+
 def read_rgb(path: Path | str) -> npt.NDArray[np.uint8]:
     """Read a photograph, uint8 (H, W, 3), RGB order, upright.
 
     Raises:
         InputError: The path and, in one line, why it is not a whole, readable picture.
     """
+    return read_photo(path).rgb
+
+
+def read_photo(path: Path | str) -> Photo:
+    """Read a photograph with the focal length that its camera wrote.
+
+    Raises:
+        InputError: The path and, in one line, why it is not a whole, readable picture.
+    """
     data, _ = read_file(Path(path))
     try:
-        return decode_rgb(data)
+        return decode_photo(data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
 def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Decode an image file's bytes, uint8 (H, W, 3), RGB order, upright; alpha is dropped.
+    """Decode an image file's bytes, uint8 (H, W, 3), as `decode_photo` does."""
+    return decode_photo(data).rgb
+
+
+def decode_photo(data: bytes | npt.NDArray[np.uint8]) -> Photo:
+    """Decode an image file's bytes; alpha is dropped.
 
     The pixels are those of `cv2.imread`; 32-bit integers and floats outside 0 to 1 have no white
     level and are stretched from least to greatest.
@@ -63,7 +92,7 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: Empty, no image, truncated, damaged, or too large.
     """
-    encoded = data if isinstance(data, bytes) else data.tobytes()
+    whole = encoded = data if isinstance(data, bytes) else data.tobytes()
     if not encoded:
         raise InputError("the file is empty")
     _check_size(picture_size(encoded))
@@ -80,7 +109,7 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     damage = next((line for line in complaints if _is_damage(line, encoded)), None)
     if damage:
         raise InputError(f"damaged: {damage}")
-    return decoded
+    return Photo(decoded, focal_length_px(whole, decoded.shape[:2]))
 
 
 def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
@@ -139,20 +168,15 @@ def _sound_png(data: bytes) -> bytes:
     libpng complains straight on file descriptor 2, beyond OpenCV's log level, so what it would
     complain of (odd colour profiles, checksums, a missing end) never reaches it.
     """
-    view, at = memoryview(data), len(_PNG)
+    view = memoryview(data)
     kept: list[bytes | memoryview] = [_PNG]
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if end > len(data):
-            break
-        kind = data[at + 4 : at + 8]
+    for kind, start, end in png_chunks(data):
         if kind in _PNG_CHUNKS:
-            if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            if zlib.crc32(view[start - 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
                 raise InputError(f"damaged: wrong checksum in a PNG chunk ({kind.decode()})")
-            kept.append(view[at:end])
+            kept.append(view[start - 8 : end + 4])
         if kind == b"IEND":
             return b"".join(kept)
-        at = end
     raise InputError(_TRUNCATED)
 
 
@@ -169,11 +193,7 @@ def _check_jpeg(data: bytes) -> None:
 
 def _scan_start(data: bytes) -> int:
     """Return where a JPEG's header ends and its first scan begins."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        is_fill = data[at + 1] == 0xFF
-        at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return at
+    return max((end for _, _, end in jpeg_segments(data)), default=2)
 
 
 def _check_size(size_hw: tuple[int, int] | None) -> None:

@@ -7,6 +7,8 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
+from dpt_cli.photos.tiff import GARBLED, MAGIC, directory
+
 Size = tuple[int, int]  # height, width [px]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -14,10 +16,7 @@ _JPEG = b"\xff\xd8\xff"
 _BOXES = 65536  # how far into a file the boxes that hold a size are looked for
 _SUBFILE_TYPE = 254
 _IMAGE_WIDTH, _IMAGE_LENGTH, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 256, 257, 258, 339
-_SHORT, _LONG, _LONG8 = 3, 4, 16
 _FLOAT = 3
-# What reading numbers at places that a file names may raise.
-_GARBLED = (struct.error, ValueError, IndexError, OverflowError)
 
 
 def picture_size(data: bytes) -> Size | None:
@@ -26,7 +25,7 @@ def picture_size(data: bytes) -> Size | None:
         if data.startswith(magic):
             try:
                 return read(data)
-            except _GARBLED:
+            except GARBLED:
                 return None
     if data[4:8] == b"ftyp":
         return _largest(data, b"ispe", 8, width_first=True)
@@ -38,8 +37,8 @@ def is_deep(data: bytes) -> bool:
     if not data.startswith((b"II", b"MM")):
         return data.startswith((b"PF", b"Pf", b"#?"))
     try:
-        tags = dict(_tiff_tags(data))
-    except _GARBLED:
+        tags = directory(data)
+    except GARBLED:
         return True
     return tags.get(_BITS_PER_SAMPLE, 1) > 16 or tags.get(_SAMPLE_FORMAT, 1) == _FLOAT
 
@@ -49,9 +48,41 @@ def is_raw(data: bytes) -> bool:
     if not data.startswith((b"II*\0", b"MM\0*")):
         return False
     try:
-        return data[8:10] == b"CR" or bool(dict(_tiff_tags(data)).get(_SUBFILE_TYPE, 0) & 1)
-    except _GARBLED:
+        return data[8:10] == b"CR" or bool(int(directory(data).get(_SUBFILE_TYPE, 0)) & 1)
+    except GARBLED:
         return False
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment before a JPEG's first scan, its content's start and end."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0xFF:  # fill
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield data[at + 1], at + 4, end
+        at = end
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name of each whole chunk of a PNG, its content's start and end."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if end + 4 > len(data):
+            return
+        yield data[at + 4 : at + 8], at + 8, end
+        at = end + 4
+
+
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name of each chunk of a WebP file, its content's start and end."""
+    at = 12
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], at + 8, end
+        at = end + end % 2
 
 
 def _png(data: bytes) -> Size:
@@ -60,13 +91,11 @@ def _png(data: bytes) -> Size:
 
 
 def _jpeg(data: bytes) -> Size | None:
-    at, largest = 2, None
-    while at + 9 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        if 0xC0 <= data[at + 1] <= 0xCF and data[at + 1] not in (0xC4, 0xC8, 0xCC):
-            size: Size = struct.unpack_from(">2H", data, at + 5)
+    largest = None
+    for marker, start, _ in jpeg_segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            size: Size = struct.unpack_from(">2H", data, start + 1)
             largest = max(largest or size, size, key=_area)
-        is_fill = data[at + 1] == 0xFF
-        at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return largest
 
 
@@ -95,29 +124,8 @@ def _webp(data: bytes) -> Size | None:
 
 
 def _tiff(data: bytes) -> Size:
-    tags = dict(_tiff_tags(data))
-    return tags.get(_IMAGE_LENGTH, 0), tags.get(_IMAGE_WIDTH, 0)
-
-
-def _tiff_tags(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the whole numbers of a TIFF's first directory, of each tag the first, by tag."""
-    order = "<" if data.startswith(b"II") else ">"
-    (version,) = struct.unpack_from(f"{order}H", data, 2)
-    is_big = version == 43
-    (start,) = struct.unpack_from(f"{order}Q" if is_big else f"{order}I", data, 8 if is_big else 4)
-    count_format, entry_bytes, value_at = ("Q", 20, 12) if is_big else ("H", 12, 8)
-    (count,) = struct.unpack_from(order + count_format, data, start)
-    first = start + struct.calcsize(count_format)
-    for at in range(first, first + entry_bytes * min(count, 4096), entry_bytes):
-        tag, kind = struct.unpack_from(f"{order}2H", data, at)
-        (number,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, at + 4)
-        size = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}.get(kind)
-        if size is None:
-            continue
-        place = at + value_at
-        if number * struct.calcsize(size) > (8 if is_big else 4):
-            (place,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, place)
-        yield tag, struct.unpack_from(order + size, data, place)[0]
+    tags = directory(data)
+    return int(tags.get(_IMAGE_LENGTH, 0)), int(tags.get(_IMAGE_WIDTH, 0))
 
 
 def _pnm(data: bytes) -> Size | None:
@@ -171,7 +179,7 @@ _READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Size | None]]
     (b"GIF8", _gif),
     (b"BM", _bmp),
     (b"RIFF", _webp),
-    ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
+    (MAGIC, _tiff),
     (b"P7", _pam),
     ((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"PF", b"Pf"), _pnm),
     (b"#?", _radiance),

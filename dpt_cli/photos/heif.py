@@ -32,6 +32,56 @@ def upright(stored: RGB, data: bytes) -> RGB:
     return np.ascontiguousarray(stored)
 
 
+def exif_item(data: bytes) -> bytes:
+    """Return a file's EXIF block from its TIFF header on; empty where there is none.
+
+    Raises:
+        struct.error, IndexError: The boxes are cut off.
+
+    Source: ISO/IEC 14496-12, `iinf` and `iloc`; ISO/IEC 23008-12, annex A.
+    """
+    meta = _inside(data, b"meta", 0, len(data), header_bytes=4)
+    if meta is None:
+        return b""
+    infos, places = _inside(data, b"iinf", *meta), _inside(data, b"iloc", *meta)
+    if infos is None or places is None:
+        return b""
+    start, end = infos
+    for kind, at, _ in _boxes(data, start + (6 if data[start] == 0 else 8), end):
+        is_wide = data[at] > 2
+        type_at = at + (10 if is_wide else 8)
+        if kind == b"infe" and data[type_at : type_at + 4] == b"Exif":
+            begin, stop = _place(data, places[0], _number(data, at + 4, is_wide=is_wide))
+            skipped = int.from_bytes(data[begin : begin + 4], "big")
+            return data[begin + 4 + skipped : stop]
+    return b""
+
+
+def _place(data: bytes, at: int, wanted: int) -> tuple[int, int]:
+    """Return where an item that lies in one piece of the file begins and ends."""
+    version = data[at]
+    offset_bytes, length_bytes = data[at + 4] >> 4, data[at + 4] & 15
+    base_bytes, index_bytes = data[at + 5] >> 4, data[at + 5] & 15 if version else 0
+    num_items = _number(data, at + 6, is_wide=version == 2)
+    at += 10 if version == 2 else 8
+    for _ in range(min(num_items, _MAX_BOXES)):
+        item = _number(data, at, is_wide=version == 2)
+        at += 4 if version == 2 else 2
+        method = data[at + 1] & 15 if version else 0
+        at += 4 if version else 2
+        base = int.from_bytes(data[at : at + base_bytes], "big")
+        at += base_bytes
+        num_pieces = _number(data, at, is_wide=False)
+        at += 2
+        if item == wanted and method == 0 and num_pieces == 1:
+            at += index_bytes
+            begin = base + int.from_bytes(data[at : at + offset_bytes], "big")
+            at += offset_bytes
+            return begin, begin + int.from_bytes(data[at : at + length_bytes], "big")
+        at += num_pieces * (index_bytes + offset_bytes + length_bytes)
+    return 0, 0
+
+
 def _steps(data: bytes) -> Iterator[Callable[[RGB], RGB]]:
     """Yield what is to be done with the primary picture, in order."""
     meta = _inside(data, b"meta", 0, len(data), header_bytes=4)

@@ -1,0 +1,69 @@
+"""The focal length that a camera wrote into a photograph's EXIF block."""
+
+import math
+
+from dpt_cli.photos.headers import jpeg_segments, png_chunks, webp_chunks
+from dpt_cli.photos.heif import exif_item, is_heif
+from dpt_cli.photos.tiff import GARBLED, MAGIC, directory
+
+_PREFIX = b"Exif\0\0"  # before the TIFF header in JPEG, and sometimes in WebP and HEIF
+_EXIF_DIRECTORY, _FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x8769, 0x920A, 0xA405
+_WIDTH, _HEIGHT = 0xA002, 0xA003
+_RESOLUTION, _RESOLUTION_UNIT = 0xA20E, 0xA210
+_MM_PER_UNIT = {2: 25.4, 3: 10.0}  # inches, centimetres
+_INCH = 2
+_DIAGONAL_35MM = math.hypot(36, 24)  # [mm]
+# In diagonals of the picture: what no lens has is a camera's way to say that it does not know.
+_MIN_FOCAL, _MAX_FOCAL = 0.1, 100.0
+_MAX_STRETCH = 1.02
+
+
+def focal_length_px(data: bytes, size_hw: tuple[int, int]) -> float | None:
+    """Return a photograph's focal length [px], or None where its EXIF does not give it.
+
+    The 35 mm equivalent comes first. It is taken by the diagonal, 43.27 mm on 36 by 24 mm film:
+    CIPA DCG-001, and `fpx_from_f35` of apple/ml-depth-pro. Then comes the real focal length with
+    the sensor's pixels per inch or centimetre. A picture that has another shape than the one that
+    EXIF describes was cropped later, so that nothing can be said.
+
+    Args:
+        data: The whole file.
+        size_hw: Size of the decoded picture, turned upright or not [px].
+    """
+    try:
+        block = _block(data)
+        tags = directory(block, int(directory(block)[_EXIF_DIRECTORY]))
+    except (*GARBLED, KeyError):
+        return None
+    short, long = sorted(size_hw)
+    short_then, long_then = sorted((tags.get(_HEIGHT, 0), tags.get(_WIDTH, 0)))
+    if short_then <= 0:
+        short_then, long_then = short, long
+    stretch = (long / short) / (long_then / short_then)
+    if not 1 / _MAX_STRETCH < stretch < _MAX_STRETCH:
+        return None
+    diagonal = math.hypot(short, long)
+    if focal_mm := tags.get(_FOCAL_LENGTH_35MM, 0):
+        focal_px = focal_mm / _DIAGONAL_35MM * diagonal
+    else:
+        unit_mm = _MM_PER_UNIT.get(int(tags.get(_RESOLUTION_UNIT, _INCH)), math.inf)
+        pixels_per_mm = tags.get(_RESOLUTION, 0) / unit_mm
+        focal_px = tags.get(_FOCAL_LENGTH, 0) * pixels_per_mm * long / long_then
+    return focal_px if _MIN_FOCAL <= focal_px / diagonal <= _MAX_FOCAL else None
+
+
+def _block(data: bytes) -> bytes:
+    """Return a file's EXIF block from its TIFF header on; empty where there is none."""
+    block = b""
+    if data.startswith(MAGIC):
+        block = data
+    elif data.startswith(b"\xff\xd8"):
+        payloads = (data[start:end] for kind, start, end in jpeg_segments(data) if kind == 0xE1)
+        block = next((it for it in payloads if it.startswith(_PREFIX)), b"")
+    elif data.startswith(b"\x89PNG"):
+        block = next((data[at:end] for kind, at, end in png_chunks(data) if kind == b"eXIf"), b"")
+    elif data.startswith(b"RIFF"):
+        block = next((data[at:end] for kind, at, end in webp_chunks(data) if kind == b"EXIF"), b"")
+    elif is_heif(data):
+        block = exif_item(data)
+    return block.removeprefix(_PREFIX)
