@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.metrics.alignment import align
+from dpt_cli.metrics.depth import abs_rel, within
+from dpt_cli.metrics.valid import valid_pixels
 from dpt_cli.photos.decode import read_rgb
 
 DEPTH_CAP_M = 10.0
@@ -63,22 +66,19 @@ def _pair(photograph: Path, depth: Path, steps_a_metre: int) -> Pair:
 def depth_errors(inverse_depth: npt.NDArray[np.floating], truth: Floats) -> tuple[float, float]:
     """Return AbsRel and the share of pixels with delta < 1.25.
 
-    The prediction is fitted in inverse depth by least squares, scale and shift, and floored at
-    the cap's inverse (Ranftl et al. 2020, arXiv 1907.01341, section 6).
+    The prediction is aligned in inverse depth by least squares, scale and shift, as `dpt eval`
+    does; predictions beyond the cap lie at the cap, and no truth is left out.
 
     Args:
         inverse_depth: (h, w) of any size, resized bilinearly to the truth's.
         truth: (H, W) [m], nan where unknown.
     """
     height, width = truth.shape
-    resized = cv2.resize(inverse_depth.astype(np.float32), (width, height)).astype(np.float64)
-    known = np.isfinite(truth) & (truth > 0)
-    predicted, depth = resized[known], truth[known]
-    design = np.stack([predicted, np.ones_like(predicted)], axis=1)
-    (scale, shift), *_ = np.linalg.lstsq(design, 1 / depth, rcond=None)
-    fitted = 1 / np.maximum(scale * predicted + shift, 1 / DEPTH_CAP_M)
-    ratio = np.maximum(fitted / depth, depth / fitted)
-    return float(np.mean(np.abs(fitted - depth) / depth)), float(np.mean(ratio < 1.25))
+    resized = cv2.resize(inverse_depth.astype(np.float32), (width, height))
+    counts = valid_pixels(truth)
+    aligned, _ = align(resized, truth, counts, "inverse-depth", max_m=DEPTH_CAP_M)
+    depth, wanted = aligned[counts], truth[counts]
+    return abs_rel(depth, wanted), within(depth, wanted)
 
 
 def ramp(hw: tuple[int, int]) -> Floats:

@@ -1,1 +1,1 @@
-"""How far maps lie apart: pure functions on arrays."""
+"""Measures of depth and segmentation maps: pure functions on arrays, each with its source."""

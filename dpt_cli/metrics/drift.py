@@ -6,17 +6,19 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.maps import DepthMap, LabelMap
+from dpt_cli.metrics.alignment import fit_scale_and_shift
+from dpt_cli.metrics.depth import abs_rel
 
 Maps = Iterable[DepthMap | LabelMap]
 
-# Depth is taken to end here, in multiples of the nearest: the usual caps of NYU (10 m) and KITTI
-# (80 m) lie about as far beyond what is nearest there. Without one, inverse depths near zero, where
-# an unknown shift matters most, would decide the mean alone.
+# Depth ends here, in multiples of the nearest: the usual caps of NYU (10 m) and KITTI (80 m) lie
+# about as far beyond the nearest depth there. Without a limit, inverse depths near zero, where an
+# unknown shift matters most, would decide the mean alone.
 FARTHEST = 20.0
 
 
 def measure_of(quantity: str) -> str:
-    """Return the name of what `drift` counts for a quantity of `OutputSpec`."""
+    """Return the name of the measure that `drift` uses for a quantity of `OutputSpec`."""
     return {
         "inverse_depth": "aligned AbsRel",
         "depth": "AbsRel",
@@ -28,7 +30,7 @@ def mean_drift(results: Maps, references: Maps) -> float:
     """Return the mean over photographs of how far a result lies from its reference.
 
     Args:
-        results: One map a photograph.
+        results: One map per photograph.
         references: The same photographs' maps at the weights' own resolution in fp32.
     """
     pairs = zip(results, references, strict=True)
@@ -49,16 +51,13 @@ def absrel(depth_m: npt.NDArray[np.floating], reference_m: npt.NDArray[np.floati
 
     Args:
         depth_m: Depth (H, W) [m].
-        reference_m: Depth (H, W) [m]; 0 and less is none.
+        reference_m: Depth (H, W) [m]; zero and less are no reference.
 
     Returns:
-        0 and more; NaN where there is no reference at all.
+        Zero or more; NaN where there is no reference at all.
     """
     has_reference = reference_m > 0
-    if not has_reference.any():
-        return float("nan")
-    reference = reference_m[has_reference].astype(np.float64)
-    return float(np.mean(np.abs(depth_m[has_reference] - reference) / reference))
+    return abs_rel(depth_m[has_reference], reference_m[has_reference].astype(np.float64))
 
 
 def aligned_absrel(
@@ -74,23 +73,18 @@ def aligned_absrel(
         reference: (H, W), the same of the reference.
 
     Returns:
-        0 and more; NaN where the reference is zero everywhere.
+        Zero or more; NaN where the reference is zero everywhere.
 
     Source: DPT §4.1 and MiDaS (arXiv:1907.01341) §5, alignment in disparity, eq. 2 and 4.
     """
-    values, target = inverse_depth.astype(np.float64), reference.astype(np.float64)
-    centred = values - values.mean()
-    variance = np.vdot(centred, centred)
-    scale = np.vdot(centred, target - target.mean()) / variance if variance > 0 else 0.0
-    aligned = scale * values + (target.mean() - scale * values.mean())
+    target = reference.astype(np.float64)
     floor = target.max() / FARTHEST
     if floor <= 0:
         return float("nan")
-    aligned, target = np.maximum(aligned, floor), np.maximum(target, floor)
-    # |1/a - 1/t| / (1/t) with a aligned and t the target.
-    return float(np.mean(np.abs(target - aligned) / aligned))
+    aligned = fit_scale_and_shift(inverse_depth, target)(inverse_depth)
+    return abs_rel(1 / np.maximum(aligned, floor), 1 / np.maximum(target, floor))
 
 
 def changed_pixels(labels: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8]) -> float:
-    """Return the share of pixels whose class is another: one minus the pixel agreement."""
+    """Return the share of pixels whose class differs: one minus the pixel agreement."""
     return float(np.mean(labels != reference))
