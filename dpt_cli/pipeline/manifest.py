@@ -126,6 +126,18 @@ class Manifest:
         """Return the names of all outputs that are or were claimed."""
         return self._lines.keys()
 
+    def is_of(self, name: str, photograph: Path) -> bool:
+        """Return whether an output was last claimed for a photograph.
+
+        The photograph is the same if its path is, or if its content is and the old path is gone.
+        """
+        record = _parsed(self._lines.get(name) or self._claims.get(name, ""))
+        made_of, real = _get(record, "input", "path"), _real(photograph)
+        if made_of == real:
+            return True
+        is_gone = isinstance(made_of, str) and not os.path.lexists(made_of)
+        return is_gone and _is_photograph(Path(real), made_of, _get(record, "input"))
+
     def num_deaths(self, photograph: Path) -> int:
         """Return how often a run died between decoding a photograph and recording what came of it.
 
@@ -288,18 +300,6 @@ class Manifest:
 
     def _names(self, outputs: Outputs) -> dict[str, str]:
         return {kind: path.relative_to(self.folder).as_posix() for kind, path in outputs.items()}
-
-
-def claimed_outputs(folder: Path) -> frozenset[Path]:
-    """Return the outputs that a folder's manifest claims; none where it has no manifest.
-
-    Raises:
-        OutputError: Its manifest is not one.
-    """
-    if not os.path.lexists(folder / MANIFEST_NAME):
-        return frozenset()
-    with Manifest(folder, read_only=True) as manifest:
-        return frozenset(folder / name for name in manifest.names)
 
 
 def _opened(path: Path, mode: str) -> IO[bytes]:

@@ -1,10 +1,11 @@
 """Every output path of a run, worked out before anything is loaded."""
 
 import hashlib
+import itertools
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,29 +22,32 @@ class Job:
 
 
 def plan(
-    photographs: Sequence[Photograph], folder: Path, suffixes: Mapping[str, str]
+    photographs: Sequence[Photograph],
+    folder: Path,
+    suffixes: Mapping[str, str],
+    is_named: Callable[[Path, Path], bool] = lambda _stem, _photograph: False,
 ) -> tuple[list[Job], list[BadInput]]:
     """Work out every output path.
 
-    An output is named for its photograph, without the extension. Where two would share a name,
-    letter case aside, both keep the extension; where they still would, both get their folder's
-    name too; and where even that does not tell them apart, a few digits of a hash of their path.
+    An output is named after its photograph, without the extension. Where two would share a name,
+    ignoring letter case, both keep the extension; where they still would, both get the name of
+    their folder too; and as a last resort a few digits of a hash of their path. A photograph whose
+    outputs have such a name already keeps it, whatever comes or goes beside it.
 
     Args:
         photographs: The inputs, with their place below the output folder.
         folder: The output folder.
         suffixes: What follows the name, by format: `{"color": "_depth.png"}`.
+        is_named: Returns whether outputs of a photograph (its path) have a stem already.
 
     Returns:
         The jobs, and the photographs whose output would overwrite an input.
     """
-    stems = _distinct_stems(photographs)
+    stems = _distinct_stems(photographs, is_named)
     inputs = {os.path.realpath(photograph.path) for photograph in photographs}
     jobs, failures = [], []
     for photograph, stem in zip(photographs, stems, strict=True):
-        outputs = {
-            kind: folder / stem.with_name(stem.name + suffix) for kind, suffix in suffixes.items()
-        }
+        outputs = {kind: folder / f"{stem}{suffix}" for kind, suffix in suffixes.items()}
         taken = [path for path in outputs.values() if os.path.realpath(path) in inputs]
         if taken:
             reason = f"its output {taken[0]} would overwrite an input; use another --output folder"
@@ -68,21 +72,58 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f"cannot write into {folder}: no permission in {there}")
 
 
-def _distinct_stems(photographs: Sequence[Photograph]) -> list[Path]:
+def _distinct_stems(
+    photographs: Sequence[Photograph], is_named: Callable[[Path, Path], bool]
+) -> list[Path]:
     """Return one path per photograph, relative to the output folder, no two equal."""
-    candidates = [list(_stem_candidates(photograph)) for photograph in photographs]
-    choice = [0] * len(photographs)
-    while True:
+    stems = [_Stems(photograph) for photograph in photographs]
+    _tell_apart(stems, kept={})
+    kept: dict[str, _Stems] = {}
+    for its, photograph in zip(stems, photographs, strict=True):
+        for level, stem in enumerate(its):
+            if is_named(stem, photograph.path) and _folded(stem) not in kept:
+                kept[_folded(stem)], its.level = its, level
+                break
+    _tell_apart(stems, kept)
+    return [its.chosen for its in stems]
+
+
+class _Stems:
+    """The stems that a photograph may have, shortest first, worked out as they are needed."""
+
+    def __init__(self, photograph: Photograph) -> None:
+        self.level = 0
+        self._more = _stem_candidates(photograph)
+        self._known = [next(self._more)]
+
+    def __iter__(self) -> Iterator[Path]:
+        yield from self._known
+        for stem in self._more:
+            self._known.append(stem)
+            yield stem
+
+    @property
+    def chosen(self) -> Path:
+        return self._known[self.level]
+
+    def lengthen(self) -> None:
+        """Choose the next; the last is a hash of the whole path, which nothing else has."""
+        if self.level + 1 == len(self._known):
+            self._known += itertools.islice(self._more, 1)
+        self.level = min(self.level + 1, len(self._known) - 1)
+
+
+def _tell_apart(stems: Sequence[_Stems], kept: Mapping[str, _Stems]) -> None:
+    """Lengthen stems until all differ; those that are kept stay."""
+    clashing = [list(stems)]
+    while clashing:
         by_name = defaultdict(list)
-        for index, level in enumerate(choice):
-            by_name[_folded(candidates[index][level])].append(index)
-        clashing = [indices for indices in by_name.values() if len(indices) > 1]
-        if not clashing:
-            return [names[level] for names, level in zip(candidates, choice, strict=True)]
-        for indices in clashing:
-            for index in indices:
-                # The last is a hash of the whole path, which no other photograph has.
-                choice[index] = min(choice[index] + 1, len(candidates[index]) - 1)
+        for its in stems:
+            by_name[_folded(its.chosen)].append(its)
+        clashing = [alike for alike in by_name.values() if len(alike) > 1]
+        for its in itertools.chain.from_iterable(clashing):
+            if kept.get(_folded(its.chosen)) is not its:
+                its.lengthen()
 
 
 def _folded(name: Path) -> str:

@@ -183,13 +183,16 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
         InputError: There is nothing to do.
         OutputError: The output folder cannot be written.
     """
-    found = find_photographs(inputs, settings.output, MadeByDpt())
+    made = MadeByDpt()
+    found = find_photographs(inputs, settings.output, made)
     if not (found.photographs or found.failures):
         names = ", ".join(str(path) for path in inputs[:3])
         raise InputError(f"no images in {names} ({passed_over(found)})")
     known = formats_of(spec.task)
     suffixes = {name: known[name].suffix for name in settings.formats}
-    jobs, clashing = plan(found.photographs, settings.output, suffixes)
+    jobs, clashing = plan(
+        found.photographs, settings.output, suffixes, made.names_in(settings.output)
+    )
     check_folder(settings.output)
     return Run(spec, settings, found, jobs, (*found.failures, *clashing))
 

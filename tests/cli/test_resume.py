@@ -87,6 +87,37 @@ def test_what_does_not_decide_the_bytes_does_nothing_again(
     assert run(first, *options) == []
 
 
+def test_a_name_stays_when_a_twin_comes_or_goes(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    assert run(dpt) == [A]
+    dpt.photograph("photos/a.bmp", 130, 97)
+    assert run(dpt) == ["out/a.bmp_depth.png"]
+    assert run(dpt) == []
+    assert set(run(dpt, "--format", "npy")) == {"out/a_depth.npy", "out/a.bmp_depth.npy"}
+    made = paths(dpt("segment", "photos", "-o", "out"))
+    assert set(made) == {"out/a_segment.png", "out/a.bmp_segment.png"}
+    Path("photos/a.png").unlink()
+    assert run(dpt) == paths(dpt("depth", "photos/a.bmp", "-o", "out")) == []
+
+
+def test_a_name_stays_when_photographs_move_and_a_twin_comes(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    run(dpt)
+    Path("photos").rename("moved")
+    dpt.photograph("moved/a.bmp", 130, 97)
+    made = dpt("depth", "moved", "-o", "out")
+    assert paths(made) == ["out/a.bmp_depth.png"]
+
+
+def test_twins_that_come_together_both_keep_their_extension(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/a.png")
+    dpt.photograph("photos/A.bmp")
+    expected = {"out/a.png_depth.png", "out/A.bmp_depth.png"}
+    assert set(run(dpt)) == expected
+    dpt.photograph("photos/a.tif")
+    assert run(dpt) == ["out/a.tif_depth.png"]
+
+
 # What is done again
 
 
@@ -415,6 +446,8 @@ def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
     seconds = facts.pop("seconds")
     assert 0 < seconds < 60
     assert facts == {
+        "model": "depth/metric",
+        "weights_sha256": sha256(dpt.weights()),
         "network_hw": [96, 128],
         "device": "cpu",
         "precision": "fp32",
