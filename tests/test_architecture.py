@@ -21,6 +21,8 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "model.timm_parts": ({"torch", "timm", "torchvision"}, set()),
     "model.config": (set(), set()),
     "photos": ({"numpy", "cv2"}, {"errors"}),
+    "photos.heif": ({"numpy", "PIL"}, {"errors"}),
+    "photos.heic": ({"numpy", "pillow_heif"}, {"errors"}),
     "photos.find": (set(), {"errors"}),
     "photos.headers": (set(), set()),
     "maps": ({"numpy", "cv2", "matplotlib", "PIL"}, {"errors"}),

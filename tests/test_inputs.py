@@ -221,20 +221,26 @@ def test_a_bad_path_given_by_name_is_a_failure_of_its_own(
     assert str(bad) not in failures(found)[bad.name]
 
 
+@pytest.fixture
+def no_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pillow-heif, which is optional, not be installed."""
+    monkeypatch.setattr("dpt_cli.photos.heic.has_heic", lambda: False)
+
+
 @pytest.mark.parametrize("name", ["a.heic", "b.CR2", "c.nef", "d.arw", "e.dng", "f.RAF", "g.jxl"])
 @pytest.mark.parametrize("is_named", [True, False])
 def test_a_photograph_that_cannot_be_read_is_a_failure_with_the_way_out(
-    tmp_path: Path, name: str, is_named: bool
+    tmp_path: Path, no_heic: None, name: str, is_named: bool
 ) -> None:
     tree(tmp_path, "photo.jpg", name)
     found = find_photographs([tmp_path / "photo.jpg", tmp_path / name] if is_named else [tmp_path])
     assert (relatives(found), found.skipped) == (["photo.jpg"], ())
     assert failures(found).keys() == {name}
-    assert "not supported" in failures(found)[name]
     assert "JPEG" in failures(found)[name].partition(": ")[2]
+    assert ("[heic]" in failures(found)[name]) == (name == "a.heic")
 
 
-def test_a_folder_with_a_heic_is_done_and_ends_with_3(dpt: FrontDoor) -> None:
+def test_a_folder_with_a_heic_is_done_and_ends_with_3(dpt: FrontDoor, no_heic: None) -> None:
     dpt.photograph("in/a.png")
     (dpt.desk / "in" / "b.heic").write_bytes(REFUSED["heic"][0]())
     result = dpt("depth", "in", "-o", "out", code=3)
@@ -242,12 +248,24 @@ def test_a_folder_with_a_heic_is_done_and_ends_with_3(dpt: FrontDoor) -> None:
     assert "b.heic" in result.stderr
 
 
-def test_a_raw_file_beside_its_jpeg_is_the_same_photograph(tmp_path: Path) -> None:
+def test_a_raw_file_beside_its_jpeg_is_the_same_photograph(tmp_path: Path, no_heic: None) -> None:
     tree(tmp_path, "IMG_1.CR2", "IMG_1.JPG", "IMG_2.heic", "IMG_2.png", "sub/IMG_1.heic")
     found = find_photographs([tmp_path])
     assert relatives(found) == ["IMG_1.JPG", "IMG_2.png"]
     assert [path.name for path in found.skipped] == ["IMG_1.CR2", "IMG_2.heic"]
     assert [bad.path for bad in found.failures] == [tmp_path / "sub/IMG_1.heic"]
+
+
+def test_of_the_files_of_one_photograph_the_first_that_can_be_read_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, "a.heic", "a.jpg", "b.DNG", "b.HEIC")
+    monkeypatch.setattr("dpt_cli.photos.heic.has_heic", lambda: True)
+    assert relatives(found := find_photographs([tmp_path])) == ["a.jpg", "b.HEIC"]
+    assert {path.name for path in found.skipped} == {"a.heic", "b.DNG"}
+    monkeypatch.setattr("dpt_cli.photos.heic.has_heic", lambda: False)
+    assert relatives(found := find_photographs([tmp_path])) == ["a.jpg"]
+    assert failures(found).keys() == {"b.DNG", "b.HEIC"}
 
 
 def test_a_jpeg_called_heic_is_a_photograph(tmp_path: Path) -> None:
@@ -332,6 +350,17 @@ def test_the_turn_and_mirror_of_an_avif_are_applied(orientation: int) -> None:
     for expected in (UPRIGHT[orientation](photograph()), pillows):
         # Compressed: 1 to 2 levels; another turn would differ by 50 and more.
         assert np.abs(rgb.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_avif_is_read_where_opencv_has_none(
+    monkeypatch: pytest.MonkeyPatch, orientation: int
+) -> None:
+    expected = decode_rgb(avif(orientation))
+    monkeypatch.setattr(cv2, "haveImageWriter", lambda _name: False)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    # Two decoders of the same libavif, whose YCbCr to RGB rounds differently.
+    assert np.abs(decode_rgb(avif(orientation)).astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("has_box", [True, False])
@@ -523,7 +552,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         "raw file is not supported: develop it",
     ),
     "cr2": (lambda: b"II*\0\x10\0\0\0CR\2\0" + bytes(100), "raw file is not supported"),
-    "heic": (lambda: b"\0\0\0\x18ftypheic" + bytes(100), "HEIC is not supported: convert"),
+    "heic": (lambda: b"\0\0\0\x18ftypheic" + bytes(100), "HEIC needs pillow-heif: pip install"),
     "jpeg, half": (lambda: jpeg()[: len(jpeg()) // 2], NO_END),
     "jpeg, end marker only": (lambda: jpeg()[:-2], NO_END),
     "jpeg, header only": (lambda: jpeg()[:30], NO_END),
@@ -551,7 +580,9 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_not_a_whole_picture_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+def test_what_is_not_a_whole_picture_is_refused_in_one_line(
+    tmp_path: Path, no_heic: None, kind: str
+) -> None:
     make, reason = REFUSED[kind]
     path = tmp_path / "a.jpg"
     path.write_bytes(make())

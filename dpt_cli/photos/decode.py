@@ -14,8 +14,9 @@ import numpy.typing as npt
 from dpt_cli.errors import InputError
 from dpt_cli.photos.complaints import listen
 from dpt_cli.photos.exif import focal_length_px
-from dpt_cli.photos.headers import is_raw, jpeg_segments, picture_size, png_chunks
-from dpt_cli.photos.heif import is_heif, upright
+from dpt_cli.photos.headers import is_heif, is_raw, jpeg_segments, picture_size, png_chunks
+from dpt_cli.photos.heic import decode_heic, is_heic
+from dpt_cli.photos.heif import decode_avif, upright
 from dpt_cli.photos.source import read_file
 
 # OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
@@ -119,6 +120,8 @@ def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
     # OpenCV 4 has it at the top, OpenCV 5 in utils.logging. 0 is LOG_LEVEL_SILENT.
     (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
     try:
+        if is_heic(encoded):
+            return decode_heic(encoded)
         buffer = np.frombuffer(encoded, np.uint8)
         if encoded.startswith(_DEEP):
             deep = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
@@ -130,6 +133,10 @@ def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
         flags = cv2.IMREAD_COLOR if in_rgb is None else in_rgb
         if is_heif(encoded):
             flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        if is_heif(encoded) and not cv2.haveImageWriter("a.avif"):
+            avif = decode_avif(encoded)
+            if avif is not None:
+                return upright(avif, encoded)
         pixels = cv2.imdecode(buffer, flags)
         if pixels is None:
             return InputError(_undecoded(encoded, cv2.__version__))
@@ -137,6 +144,8 @@ def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
             cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
         rgb = np.asarray(pixels, dtype=np.uint8)
         return upright(rgb, encoded) if is_heif(encoded) else rgb
+    except InputError as error:
+        return error
     except (cv2.error, MemoryError) as error:
         if isinstance(error, MemoryError) or error.code == cv2.Error.StsNoMem:
             return InputError("not enough memory to decode it")
@@ -218,8 +227,6 @@ def _undecoded(data: bytes, version: str) -> str:
     """Return why OpenCV gave no picture, as far as the first bytes tell."""
     if data.startswith(_VIDEO) or data.startswith(_VIDEO_BRANDS, 4):
         return "a video: save its frames as pictures and give their folder"
-    if data.startswith((b"ftypheic", b"ftypheix", b"ftypmif1"), 4):
-        return "HEIC is not supported: convert it to JPEG or PNG"
     if data.startswith(_KNOWN) or data.startswith((b"ftypavif", b"ftypavis"), 4):
         return f"truncated, damaged or of a kind that OpenCV {version} cannot read"
     return "not an image"

@@ -2,8 +2,8 @@
 
 import math
 
-from dpt_cli.photos.headers import jpeg_segments, png_chunks, webp_chunks
-from dpt_cli.photos.heif import exif_item, is_heif
+from dpt_cli.photos.headers import is_heif, jpeg_segments, png_chunks, webp_chunks
+from dpt_cli.photos.heif import exif_item
 from dpt_cli.photos.tiff import GARBLED, MAGIC, directory
 
 _PREFIX = b"Exif\0\0"  # before the TIFF header in JPEG, and sometimes in WebP and HEIF

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpt_cli.errors import InputError
+from dpt_cli.photos import heic
 
 # What OpenCV decodes. EXR is left out: OpenCV wants an environment variable set before its import.
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm", ".hdr"}
 )
-# Photographs that OpenCV does not decode: HEIC, JPEG XL, and the raw files of cameras.
+# Photographs that nothing here decodes: JPEG XL, and the raw files of cameras.
 UNREADABLE_SUFFIXES = frozenset(
-    {".heic", ".heif", ".hif", ".jxl", ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng"}
+    {".jxl", ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng"}
     | {".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf"}
     | {".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
@@ -61,7 +62,7 @@ class Found:
 
     Attributes:
         photographs: What was found.
-        failures: Paths that are missing or cannot be read, and photographs in HEIC or raw files.
+        failures: Paths that are missing or cannot be read, and photographs that cannot be decoded.
         skipped: Hidden entries and other files in the given folders.
         num_made: Maps in the given folders that dpt made.
     """
@@ -128,11 +129,11 @@ def find_photographs(
 ) -> Found:
     """Return the photographs that files and folders stand for; folders are searched all the way.
 
-    A file given by name is taken whatever its suffix; in folders the suffix decides. HEIC and raw
-    files are failures, except in a folder beside a readable picture of the same name: that is the
-    same photograph, saved twice by a camera or converted by the user. The output folder is passed
-    over where it lies in a given folder, so that a run can be repeated. A path that is missing,
-    unreadable, a pipe or a device is a failure of its own.
+    A file given by name is taken whatever its suffix; in folders the suffix decides. Raw files are
+    failures, and HEIC without pillow-heif. In a folder, either is skipped beside a readable picture
+    of the same name: that is the same photograph, saved twice by a camera or converted by the user.
+    The output folder is skipped where it lies in a given folder, so that a run can be repeated. A
+    path that is missing, unreadable, a pipe or a device is a failure of its own.
 
     Args:
         inputs: Files, folders and patterns.
@@ -170,24 +171,21 @@ class _Search:
     def _walk(self, root: Path) -> None:
         """Take the images below a folder in natural order."""
         pending = [root]
-        twins: set[Path] = set()  # images without their suffix
+        best_ranks: dict[Path, int] = {}
         while pending:
             path = pending.pop()
             if path is not root and path.name.startswith("."):
                 self.skipped.append(path)
                 continue
-            suffix = path.suffix.lower()
-            is_image = suffix in IMAGE_SUFFIXES
-            is_wanted = is_image or (
-                suffix in UNREADABLE_SUFFIXES and path.with_suffix("") not in twins
-            )
+            rank = _rank(path)
+            is_wanted = rank is not None and rank <= best_ranks.get(path.with_suffix(""), rank)
             try:
                 mode = path.stat().st_mode
                 if stat.S_ISDIR(mode):
                     # Each real folder once: links that lead back up would never end.
                     if self._is_new(path):
                         inner = sorted(path.iterdir(), key=_natural, reverse=True)
-                        twins.update(_twins(inner))
+                        best_ranks.update(_best_ranks(inner))
                         pending.extend(inner)
                     continue
             except OSError as error:
@@ -231,13 +229,30 @@ def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
     return key, path  # the path itself where 01 meets 1
 
 
-def _twins(paths: Iterable[Path]) -> set[Path]:
-    return {path.with_suffix("") for path in paths if path.suffix.lower() in IMAGE_SUFFIXES}
+def _rank(path: Path) -> int | None:
+    """Return which of the pictures of one name is taken: the lowest. None where it is no picture.
+
+    What a camera saves beside a HEIC or raw file, or a user converts it to, is the same photograph.
+    """
+    ranks = (IMAGE_SUFFIXES, heic.SUFFIXES, UNREADABLE_SUFFIXES)
+    suffix = path.suffix.lower()
+    return next((rank for rank, suffixes in enumerate(ranks) if suffix in suffixes), None)
+
+
+def _best_ranks(paths: Iterable[Path]) -> dict[Path, int]:
+    """Return the lowest rank of a readable picture by path without suffix."""
+    best: dict[Path, int] = {}
+    for path in paths:
+        rank, stem = _rank(path), path.with_suffix("")
+        if rank == 0 or (rank == 1 and heic.has_heic()):
+            best[stem] = min(rank, best.get(stem, rank))
+    return best
 
 
 def _is_unreadable(path: Path) -> bool:
-    """Return whether a file is a photograph in a format that OpenCV does not decode."""
-    if path.suffix.lower() not in UNREADABLE_SUFFIXES:
+    """Return whether a file is a photograph in a format that is not decoded here."""
+    rank = _rank(path)
+    if not rank or (rank == 1 and heic.has_heic()):
         return False
     try:
         with path.open("rb") as file:
@@ -249,11 +264,13 @@ def _is_unreadable(path: Path) -> bool:
 
 
 def _unreadable(path: Path) -> str:
-    kind = path.suffix.lower().removeprefix(".")
-    if kind in ("heic", "heif", "hif", "jxl"):
-        name = "JPEG XL" if kind == "jxl" else "HEIC"
-        return f"{name} is not supported: convert it to JPEG or PNG"
-    return f"a camera's raw file ({kind.upper()}) is not supported: develop it to JPEG or TIFF"
+    suffix = path.suffix.lower()
+    if suffix in heic.SUFFIXES:
+        return heic.WAY_OUT
+    if suffix == ".jxl":
+        return "JPEG XL is not supported: convert it to JPEG or PNG"
+    kind = suffix.removeprefix(".").upper()
+    return f"a camera's raw file ({kind}) is not supported: develop it to JPEG or TIFF"
 
 
 def mode_of(path: Path) -> int:

@@ -27,7 +27,7 @@ def picture_size(data: bytes) -> Size | None:
                 return read(data)
             except GARBLED:
                 return None
-    if data[4:8] == b"ftyp":
+    if is_heif(data):
         return _largest(data, b"ispe", 8, width_first=True)
     return None
 
@@ -51,6 +51,19 @@ def is_raw(data: bytes) -> bool:
         return data[8:10] == b"CR" or bool(int(directory(data).get(_SUBFILE_TYPE, 0)) & 1)
     except GARBLED:
         return False
+
+
+def is_heif(data: bytes) -> bool:
+    """Return whether a file is of the HEIF family, from its first bytes."""
+    return data[4:8] == b"ftyp"
+
+
+def brands(data: bytes) -> set[bytes]:
+    """Return what a file of this family says that it is; empty for any other file."""
+    if not is_heif(data):
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), len(data), _BOXES)
+    return {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

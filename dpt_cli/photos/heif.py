@@ -1,8 +1,10 @@
-"""The turn and the mirror that an AVIF (any HEIF) file asks for, which OpenCV 5.0.0 ignores.
+"""The boxes of the HEIF family, AVIF and HEIC: brands, EXIF, turn and mirror.
 
-They count, and the turn in its EXIF does not: ISO/IEC 23008-12, `irot` and `imir`.
+OpenCV 5.0.0 ignores the turn and the mirror of an AVIF. They count, and the turn in its EXIF
+does not: ISO/IEC 23008-12, `irot` and `imir`.
 """
 
+import io
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,11 +18,6 @@ _Box = tuple[bytes, int, int]  # its type, where its content begins and ends
 _MAX_BOXES = 4096
 
 
-def is_heif(data: bytes) -> bool:
-    """Return whether a file is of this family, from its first bytes."""
-    return data[4:8] == b"ftyp"
-
-
 def upright(stored: RGB, data: bytes) -> RGB:
     """Return the decoded pixels, uint8 (H, W, 3), turned and mirrored as their file says."""
     try:
@@ -30,6 +27,21 @@ def upright(stored: RGB, data: bytes) -> RGB:
     for step in steps:
         stored = step(stored)
     return np.ascontiguousarray(stored)
+
+
+def decode_avif(data: bytes) -> RGB | None:
+    """Decode an AVIF with Pillow, not yet turned; None where it cannot.
+
+    For OpenCV builds without AVIF, such as 4.10's wheels. Pillow has it since 11.3.
+    """
+    try:
+        from PIL import AvifImagePlugin
+
+        # Not `Image.open`, which warns of large pictures.
+        with AvifImagePlugin.AvifImageFile(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except (ImportError, SyntaxError, ValueError, OSError):
+        return None
 
 
 def exif_item(data: bytes) -> bytes:
