@@ -20,7 +20,7 @@ from dpt_cli.errors import OutputError
 from dpt_cli.formats.arrays import write_npy, write_pfm
 from dpt_cli.formats.depth import write_depth_png16
 from dpt_cli.formats.files import Draft, is_temporary, replacing
-from dpt_cli.formats.labels import write_ade20k_png
+from dpt_cli.formats.labels import write_labels_png
 from dpt_cli.formats.png import write_palette_png, write_png
 from dpt_cli.formats.rows import write_csv
 from dpt_cli.maps import DepthMap, LabelMap, Quantity
@@ -58,7 +58,7 @@ WRITE: dict[str, Callable[[Path], None]] = {
     "npy": lambda path: save(path, write_npy, VALUES),
     "pfm": lambda path: save(path, write_pfm, VALUES),
     "depth png16": lambda path: save(path, write_depth_png16, depth_map()),
-    "ade20k png": lambda path: save(path, write_ade20k_png, label_map()),
+    "ade20k png": lambda path: save(path, write_labels_png, label_map()),
     "csv": lambda path: save(path, write_csv, [{"a": 1, "b": None}]),
 }
 ALL = pytest.mark.parametrize("write", WRITE.values(), ids=WRITE.keys())
@@ -129,7 +129,7 @@ def test_text_stands_in_the_file(tmp_path: Path, value: str, kind: bytes) -> Non
 
 
 def test_libpng_has_no_complaint(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    save(tmp_path / "a.png", write_ade20k_png, label_map())
+    save(tmp_path / "a.png", write_labels_png, label_map())
     cv2.imread(str(tmp_path / "a.png"))
     assert capfd.readouterr().err == ""
 
@@ -156,7 +156,7 @@ def test_an_index_without_a_colour_is_refused(tmp_path: Path) -> None:
 
 def test_ade20k_numbers_run_from_1_to_150(tmp_path: Path) -> None:
     every = np.arange(150, dtype=np.uint8).reshape(10, 15)
-    save(tmp_path / "a.png", write_ade20k_png, label_map(every))
+    save(tmp_path / "a.png", write_labels_png, label_map(every))
     with Image.open(tmp_path / "a.png") as image:
         np.testing.assert_array_equal(np.asarray(image).ravel(), np.arange(1, 151))
     plte = dict(chunks(tmp_path / "a.png"))[b"PLTE"]

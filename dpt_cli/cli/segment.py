@@ -26,19 +26,26 @@ def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="Of the colours over the photograph.",
+    help="Opacity of the colours over the photograph.",
 )
 @click.option(
     "--classes",
     type=NameList("class", NAMES),
     metavar="LIST",
-    help="Paint these classes only, e.g. sky,person.",
+    help="Paint or write only these classes, e.g. sky,person.",
 )
 @click.option(
     "--legend/--no-legend",
     default=True,
     show_default=True,
-    help="Whether overlay names its classes, beside the photograph.",
+    help="Whether overlay has a legend beside the photograph.",
+)
+@click.option(
+    "--label-base",
+    type=click.IntRange(0, 1),
+    metavar="0|1",
+    help="Number of the first class. With 1, pixels without a class are 0; with 0, they are 255.  "
+    "[default: 0 for npy, else 1]",
 )
 @click.option(
     "--list-classes",
@@ -46,29 +53,45 @@ def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     is_eager=True,
     expose_value=False,
     callback=_list_classes,
-    help="Print the 150 classes, line N for pixel value N of STEM_labels.png, and exit.",
+    help="Print the 150 classes, line N for class N when counted from 1, and exit.",
 )
-def segment(opacity: float, classes: tuple[str, ...] | None, legend: bool, **options: Any) -> None:
+def segment(
+    opacity: float,
+    classes: tuple[str, ...] | None,
+    legend: bool,
+    label_base: int | None,
+    **options: Any,
+) -> None:
     """Write ADE20K segmentation maps of photographs.
 
     Files: STEM_segment.png (colours over the photograph, a legend beside it), STEM_labels.png
     (pixel value 1 to 150, ADE20K's numbers and colours), STEM_color.png (colours alone),
-    STEM_labels.npy (uint8, zero-based).
+    STEM_labels.npy (uint8, zero-based), STEM_segment_side.png (the photograph beside the colours),
+    STEM_masks.zip (one PNG per class), STEM_coco.json (COCO run lengths, areas and boxes),
+    STEM_stats.json (the share of each class).
 
     Example: dpt segment photo.jpg --classes sky,tree
     """
     from dpt_cli.cli.order import take_order
 
-    order = take_order(
-        "segment", RunOptions(**options), {"opacity": opacity, "classes": classes, "legend": legend}
-    )
-    unpainted = [kind for kind in order.options.formats if kind in ("labels", "npy")]
-    if classes and unpainted:
+    format_options = {
+        "opacity": opacity,
+        "classes": classes,
+        "legend": legend,
+        "label_base": label_base,
+    }
+    order = take_order("segment", RunOptions(**options), format_options)
+    known = formats_of("segment")
+    all_classes = [kind for kind in order.options.formats if "classes" not in known[kind].options]
+    if classes and all_classes:
         order.report.say(
-            f"--classes changes no {' or '.join(unpainted)} file: they hold all classes"
+            f"--classes does not apply to {' or '.join(all_classes)}: they hold all classes"
         )
-    if not legend and "overlay" not in order.options.formats:
-        order.report.say("--no-legend changes nothing: only overlay has a legend")
+    for option, is_given in (("legend", not legend), ("label_base", label_base is not None)):
+        takers = [kind for kind in known if option in known[kind].options]
+        if is_given and not set(takers) & set(order.options.formats):
+            flag = {"legend": "--no-legend"}.get(option, "--label-base")
+            order.report.say(f"{flag} has no effect: it applies to {', '.join(takers)}")
 
     from dpt_cli.cli.run import run_task
 

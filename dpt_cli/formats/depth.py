@@ -30,6 +30,16 @@ def color(file: Writer, depth_map: DepthMap, _rgb: RGB | None, options: Options)
     write_png(file, colorize_depth(depth_map, colormap, invert=invert), text)
 
 
+def side(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) -> None:
+    """Write the photograph beside the colours and a bar that says what they stand for."""
+    from dpt_cli.maps.side import depth_beside
+
+    assert rgb is not None
+    colormap, invert = options["colormap"], options["invert"]
+    picture = depth_beside(rgb, depth_map, colormap, invert=invert)
+    write_png(file, picture, describe(depth_map))
+
+
 def npy(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) -> None:
     """Write the values as they are, float32."""
     write_npy(file, depth_map.values)

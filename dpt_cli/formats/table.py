@@ -66,17 +66,22 @@ _ALL = (
     Format("depth", "npy", "_depth.npy", 4.0),
     Format("depth", "pfm", "_depth.pfm", 4.0),
     Format("depth", "png16", "_depth16.png", 1.3),
+    Format("depth", "side", "_depth_side.png", 2.5, ("colormap", "invert"), True),
     Format("segment", "overlay", "_segment.png", 1.6, ("opacity", "classes", "legend"), True),
-    Format("segment", "labels", "_labels.png", 0.1),
+    Format("segment", "side", "_segment_side.png", 2.0, ("classes",), True),
+    Format("segment", "labels", "_labels.png", 0.1, ("label_base",)),
     Format("segment", "color", "_color.png", 0.15, ("classes",)),
-    Format("segment", "npy", "_labels.npy", 1.0),
+    Format("segment", "npy", "_labels.npy", 1.0, ("label_base",)),
+    Format("segment", "masks", "_masks.zip", 0.2, ("classes",)),
+    Format("segment", "coco", "_coco.json", 0.02, ("classes", "label_base")),
+    Format("segment", "stats", "_stats.json", 0.0, ("label_base",)),
 )
 
 
 # The options of formats, for those who do not name them.
 DEFAULT_OPTIONS: Mapping[Task, Mapping[str, Any]] = {
     "depth": {"colormap": "inferno", "invert": False},
-    "segment": {"opacity": 0.5, "classes": None, "legend": True},
+    "segment": {"opacity": 0.5, "classes": None, "legend": True, "label_base": None},
 }
 
 
@@ -97,7 +102,8 @@ def save(
         format: A name of a format; None for the first whose files end like this one.
         photograph: uint8 (H, W, 3), for `overlay`.
         overwrite: Whether to replace a file that exists.
-        **options: Of the format: `colormap`, `invert`; `opacity`, `classes`.
+        **options: Of the format: `colormap`, `invert`; `opacity`, `classes`, `legend`,
+            `label_base`.
 
     Raises:
         ValueError: No such format or option, or the photograph is missing.

@@ -111,12 +111,12 @@ def test_a_mistyped_class_gets_a_suggestion(dpt: FrontDoor, typo: str, name: str
     assert f"Did you mean '{name}'" in dpt("segment", "a.png", "--classes", typo, code=2).stderr
 
 
-@pytest.mark.parametrize("kind", ["labels", "npy"])
-def test_classes_are_said_not_to_apply_to_labels(dpt: FrontDoor, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["labels", "npy", "stats"])
+def test_a_file_that_holds_all_classes_is_reported_with_classes(dpt: FrontDoor, kind: str) -> None:
     dpt.photograph("a.png")
     words = ("segment", "a.png", "--classes", "sky", "--format")
-    assert f"--classes changes no {kind}" in dpt(*words, f"overlay,{kind}").stderr
-    assert "--classes" not in dpt(*words, "overlay,color").stderr
+    assert f"--classes does not apply to {kind}" in dpt(*words, f"overlay,{kind}").stderr
+    assert "--classes" not in dpt(*words, "overlay,color,side,masks,coco").stderr
 
 
 def test_classes_are_listed_in_the_order_of_their_numbers() -> None:
@@ -136,7 +136,9 @@ def test_without_a_legend_the_overlay_has_the_photographs_size(
     assert paths(dpt("segment", "a.png", "-o", "plain"))  # another picture, so made again
 
 
-def test_a_legend_that_no_file_has_is_said_not_to_apply(dpt: FrontDoor) -> None:
+@pytest.mark.parametrize("option", [("--no-legend",), ("--label-base", "0")])
+def test_an_option_without_effect_is_reported(dpt: FrontDoor, option: tuple[str, ...]) -> None:
     dpt.photograph("a.png")
-    words = ("segment", "a.png", "--no-legend", "--format", "color")
-    assert "--no-legend changes nothing" in dpt(*words).stderr
+    words = ("segment", "a.png", *option, "--format")
+    assert f"{option[0]} has no effect" in dpt(*words, "color").stderr
+    assert "no effect" not in dpt(*words, "overlay,labels").stderr
