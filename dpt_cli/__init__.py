@@ -11,17 +11,32 @@ from dpt_cli.version import __version__
 
 if TYPE_CHECKING:
     from dpt_cli.formats.table import save
-    from dpt_cli.maps import DepthMap, LabelMap
+    from dpt_cli.maps import Calibration, Camera, DepthMap, LabelMap, Provenance
     from dpt_cli.photos.decode import read_rgb
     from dpt_cli.pipeline.run import run
     from dpt_cli.predict.load import load
     from dpt_cli.predict.predictor import Predictor
 
-__all__ = ["DepthMap", "LabelMap", "Predictor", "__version__", "load", "read_rgb", "run", "save"]
+__all__ = [
+    "Calibration",
+    "Camera",
+    "DepthMap",
+    "LabelMap",
+    "Predictor",
+    "Provenance",
+    "__version__",
+    "load",
+    "read_rgb",
+    "run",
+    "save",
+]
 
 _HOMES = {
+    "Calibration": "dpt_cli.maps",
+    "Camera": "dpt_cli.maps",
     "DepthMap": "dpt_cli.maps",
     "LabelMap": "dpt_cli.maps",
+    "Provenance": "dpt_cli.maps",
     "Predictor": "dpt_cli.predict.predictor",
     "load": "dpt_cli.predict.load",
     "read_rgb": "dpt_cli.photos.decode",

@@ -198,7 +198,7 @@ def test_a_batch_that_does_not_fit_is_halved(dpt: FrontDoor) -> None:
     class Small:
         """An engine with memory for two photographs."""
 
-        device, precision, remark, num_at_once = "cpu", "fp32", "", 1
+        name, device, precision, remark, num_at_once = "torch", "cpu", "fp32", "", 1
 
         def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
             sizes.append(len(images))
@@ -213,12 +213,12 @@ def test_a_batch_that_does_not_fit_is_halved(dpt: FrontDoor) -> None:
 
 def depth_map(quantity: Quantity = "inverse_depth") -> dpt_cli.DepthMap:
     values = np.linspace(1, 2, 200 * 100, dtype=np.float32).reshape(100, 200)
-    return dpt_cli.DepthMap(values, quantity, "depth/small", (96, 192))
+    return dpt_cli.DepthMap(values, quantity)
 
 
 def label_map() -> dpt_cli.LabelMap:
     labels = (np.arange(100 * 200) * 3 // (100 * 200)).astype(np.uint8).reshape(100, 200)
-    return dpt_cli.LabelMap(labels, "segment/small", (96, 192))
+    return dpt_cli.LabelMap(labels)
 
 
 def test_a_depth_map_is_shown_in_the_commands_colours() -> None:
@@ -243,7 +243,7 @@ def test_a_notebook_gets_a_picture_of_bounded_size(
 ) -> None:
     with Image.open(io.BytesIO(one._repr_png_())) as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(one.to_pil()))
-    wide = dpt_cli.LabelMap(np.zeros((10, 5000), np.uint8), "segment/small", (96, 96))
+    wide = dpt_cli.LabelMap(np.zeros((10, 5000), np.uint8))
     with Image.open(io.BytesIO(wide._repr_png_())) as image:
         assert image.width == 1024
 

@@ -25,7 +25,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "photos.heic": ({"numpy", "pillow_heif"}, {"errors"}),
     "photos.find": (set(), {"errors"}),
     "photos.headers": (set(), set()),
-    "maps": ({"numpy", "cv2", "matplotlib", "PIL"}, {"errors"}),
+    "maps": ({"numpy", "cv2", "matplotlib", "PIL"}, {"errors", "version"}),
     "checkpoint": ({"torch", "huggingface_hub", "httpx2"}, {"model", "errors", "host"}),
     "checkpoint.registry": (set(), {"model.config", "errors"}),
     "checkpoint.specs": (set(), {"model.config", "errors"}),

@@ -86,7 +86,7 @@ class Run:
 
     def finish(self, raw: RawOutput, prepared: Prepared) -> DepthMap:
         assert prepared.image[0, 0, 0] == raw.values[0, 0]
-        return DepthMap(raw.values, "inverse_depth", "", prepared.network_hw)
+        return DepthMap(raw.values, "inverse_depth")
 
     def write(self, result: DepthMap, rgb: RGB | None, _job: Job) -> dict[str, int]:
         number = int(result.values[0, 0])

@@ -26,11 +26,11 @@ Rgb = npt.NDArray[np.uint8]
 
 
 def depth_map(values: object, quantity: Quantity = "inverse_depth") -> DepthMap:
-    return DepthMap(np.asarray(values, np.float32), quantity, "depth/hybrid", (384, 512))
+    return DepthMap(np.asarray(values, np.float32), quantity)
 
 
 def label_map(labels: object) -> LabelMap:
-    return LabelMap(np.asarray(labels, np.uint8), "segment/hybrid", (480, 640))
+    return LabelMap(np.asarray(labels, np.uint8))
 
 
 def photograph(height: int, width: int) -> Rgb:
@@ -79,7 +79,7 @@ def test_a_table_loads_no_more_of_matplotlib_than_it_needs(name: str, unwanted: 
 def test_the_range_is_that_of_finite_values(
     values: object, expected: tuple[float, float] | None
 ) -> None:
-    found = DepthMap(np.asarray(values, np.float32), "inverse_depth", "weights", (32, 32)).span
+    found = depth_map(values).span
     assert found == expected
 
 

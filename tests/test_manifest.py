@@ -358,7 +358,7 @@ def test_the_keys_of_a_line_are_these(desk: Desk) -> None:
         "weights_sha256": "ab" * 32,
         "facts": FACTS,
         "dpt": dpt_cli.__version__,
-        "written_bytes": 1,
+        "written_bytes": 2,
         "schema": 1,
     }
     assert failed == {

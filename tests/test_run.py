@@ -134,7 +134,7 @@ def test_a_map_is_saved_as_the_command_writes_it(
 ) -> None:
     photograph = dpt.photograph("a.png")
     rgb = dpt_cli.read_rgb(photograph)
-    result: Any = dpt_cli.load(task=task, registry=dpt.registry)(rgb)
+    result: Any = dpt_cli.load(task=task, registry=dpt.registry)(photograph)
     if "photograph" in options:
         options = options | {"photograph": rgb}
     dpt_cli.save(result, file, **options)
@@ -153,7 +153,7 @@ def test_a_map_is_saved_as_the_command_writes_it(
 def test_what_cannot_be_saved_is_refused(
     dpt: FrontDoor, file: str, options: dict[str, Any]
 ) -> None:
-    depth_map = dpt_cli.DepthMap(np.ones((2, 2), np.float32), "depth", "", (32, 32))
+    depth_map = dpt_cli.DepthMap(np.ones((2, 2), np.float32), "depth")
     with pytest.raises(ValueError, match="there are"):
         dpt_cli.save(depth_map, file, **options)
     assert not Path(file).exists()

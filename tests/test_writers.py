@@ -23,7 +23,7 @@ from dpt_cli.formats.files import Draft, is_temporary, replacing
 from dpt_cli.formats.labels import write_labels_png
 from dpt_cli.formats.png import write_palette_png, write_png
 from dpt_cli.formats.rows import write_csv
-from dpt_cli.maps import DepthMap, LabelMap, Quantity
+from dpt_cli.maps import DepthMap, LabelMap, Provenance, Quantity
 from dpt_cli.maps.ade20k import COLORS
 from dpt_cli.maps.facts import describe
 from dpt_cli.photos.source import Stamp, stamp_of
@@ -36,14 +36,15 @@ GREY16 = RNG.integers(0, 65536, HW, np.uint16)
 RGB = RNG.integers(0, 256, (*HW, 3), np.uint8)
 VALUES = RNG.normal(size=HW).astype(np.float32)
 LABELS = RNG.integers(0, 150, HW, np.uint8)
+MADE_BY = Provenance("depth/hybrid", (384, 512))
 
 
 def depth_map(values: object = VALUES, quantity: Quantity = "inverse_depth") -> DepthMap:
-    return DepthMap(np.asarray(values, np.float32), quantity, "depth/hybrid", (384, 512))
+    return DepthMap(np.asarray(values, np.float32), quantity, MADE_BY)
 
 
 def label_map(labels: npt.NDArray[np.uint8] = LABELS) -> LabelMap:
-    return LabelMap(labels, "segment/large", (480, 640))
+    return LabelMap(labels, Provenance("segment/large", (480, 640)))
 
 
 def save(path: Path, write: Callable[..., object], *content: object) -> None:

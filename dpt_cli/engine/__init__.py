@@ -24,6 +24,10 @@ class Engine(Protocol):
     """Anything that runs a loaded network."""
 
     @property
+    def name(self) -> str:
+        """What computes: `torch` or `openvino`."""
+
+    @property
     def device(self) -> str:
         """Where it runs, in words for the user."""
 

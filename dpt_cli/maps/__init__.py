@@ -1,11 +1,13 @@
-"""The results: arrays that say what their numbers mean."""
+"""The results: arrays that know what their numbers mean."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpt_cli.maps.types import DepthMap, LabelMap, Quantity
+    from dpt_cli.maps.calibration import Calibration
+    from dpt_cli.maps.camera import Camera
+    from dpt_cli.maps.types import DepthMap, LabelMap, Provenance, Quantity
 
-__all__ = ["DepthMap", "LabelMap", "Quantity"]
+__all__ = ["Calibration", "Camera", "DepthMap", "LabelMap", "Provenance", "Quantity"]
 
 
 def __getattr__(name: str) -> Any:

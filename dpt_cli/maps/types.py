@@ -5,43 +5,100 @@ A map is in the frame of the upright photograph. Nothing here reads, writes or c
 
 import io
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from dpt_cli.maps.calibration import Calibration
+from dpt_cli.maps.camera import Camera
+from dpt_cli.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL.Image import Image
 
-# What a notebook shows of a map is no wider or higher.
+# A notebook shows a map at most this wide and high.
 _SHOWN_PX = 1024
-# Classes that cover less are not in the legend of a plot.
+# The legend of a plot leaves out classes that cover less.
 _MIN_SHARE = 0.01
 
 Quantity = Literal["inverse_depth", "depth"]
 
 
 @dataclass(frozen=True)
-class DepthMap:
+class Provenance:
+    """What made a map, and from what. Empty text and None stand for unknown.
+
+    Attributes:
+        weights: The weights in words, e.g. `depth/hybrid from my_copy.pt, sha256 ...`.
+        network_hw: Height and width the network saw [px].
+        precision: The arithmetic: `fp32`, `fp16`, `bf16` or `int8`.
+        model: The name of the model, e.g. `depth/hybrid`.
+        weights_sha256: SHA-256 of the weights file, 64 hex digits.
+        engine: `torch` or `openvino`.
+        photograph: The photograph's file name, without its folder.
+        photo_hw: Height and width of the upright photograph [px].
+        dpt: The version of dpt.
+    """
+
+    weights: str = ""
+    network_hw: tuple[int, int] | None = None
+    precision: str = ""
+    model: str | None = None
+    weights_sha256: str | None = None
+    engine: str | None = None
+    photograph: str | None = None
+    photo_hw: tuple[int, int] | None = None
+    dpt: str | None = __version__
+
+
+class _WithProvenance:
+    """What depth maps and label maps have in common."""
+
+    provenance: Provenance
+
+    @property
+    def weights(self) -> str:
+        """Return the weights that made it, in words."""
+        return self.provenance.weights
+
+    @property
+    def network_hw(self) -> tuple[int, int] | None:
+        """Return the height and width the network saw [px]."""
+        return self.provenance.network_hw
+
+    @property
+    def precision(self) -> str:
+        """Return the arithmetic that made it."""
+        return self.provenance.precision
+
+    def made_from(self, photograph: str) -> Self:
+        """Return the same map with the file name of its photograph."""
+        provenance = replace(self.provenance, photograph=photograph)
+        return replace(self, provenance=provenance)  # type: ignore[type-var]  # a dataclass below
+
+
+@dataclass(frozen=True)
+class DepthMap(_WithProvenance):
     """A depth map in the photograph's frame.
 
     Attributes:
         values: float32 (H, W). Inverse depth (unitless, unknown scale and shift, larger is
             nearer) or depth [m] (smaller is nearer), as `quantity` says. Never normalised.
         quantity: `"inverse_depth"` or `"depth"`.
-        weights: The weights that made it, e.g. `depth/hybrid` or `my_copy.pt`.
-        network_hw: Height and width the network saw [px].
-        precision: The arithmetic that made it: `fp32`, `fp16`, `bf16` or `int8`.
+        provenance: What made it.
+        calibration: How relative values became metres; None where they did not.
+        camera: The camera, where it is known.
     """
 
     values: npt.NDArray[np.float32]
     quantity: Quantity
-    weights: str
-    network_hw: tuple[int, int]
-    precision: str = "fp32"
+    provenance: Provenance = Provenance()
+    calibration: Calibration | None = None
+    camera: Camera | None = None
 
     @property
     def is_metric(self) -> bool:
@@ -55,12 +112,12 @@ class DepthMap:
 
     @property
     def nearness(self) -> npt.NDArray[np.float32]:
-        """Return the values turned so that larger is nearer, float32 (H, W); depth is negated."""
+        """Return values that grow towards the camera, float32 (H, W): depth is negated."""
         return -self.values if self.is_metric else self.values
 
     @cached_property
     def span(self) -> tuple[float, float] | None:
-        """Return the least and the greatest finite value, None where none is finite."""
+        """Return the least and the greatest finite value; None where no value is finite."""
         if not self.values.size:
             return None
         ends = self.values.min(), self.values.max()  # NaN where there is one
@@ -114,20 +171,16 @@ class DepthMap:
 
 
 @dataclass(frozen=True)
-class LabelMap:
+class LabelMap(_WithProvenance):
     """A class for every pixel of the photograph.
 
     Attributes:
         labels: uint8 (H, W), zero-based ADE20K class indices, 0 to 149.
-        weights: The weights that made it.
-        network_hw: Height and width the network saw [px].
-        precision: The arithmetic that made it.
+        provenance: What made it.
     """
 
     labels: npt.NDArray[np.uint8]
-    weights: str
-    network_hw: tuple[int, int]
-    precision: str = "fp32"
+    provenance: Provenance = Provenance()
 
     def to_pil(self, classes: Collection[int] | None = None) -> "Image":
         """Return the map in ADE20K's colours.

@@ -28,9 +28,8 @@ class Done:
 
     Attributes:
         job: The photograph and its outputs by format.
-        facts: What its maps are, as JSON values: `model`, `weights_sha256`, `device`,
-            `precision`, `network_hw`, `quantity`, `unit`, `min`, `max`, and `seconds` from the
-            start of reading to the last file, waiting included.
+        facts: The description of its maps, as `maps.facts` has it; `device`; and `seconds` from
+            the start of reading to the last file, waiting included.
     """
 
     job: Job

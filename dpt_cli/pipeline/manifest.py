@@ -27,7 +27,7 @@ Facts = Mapping[str, Any]  # JSON values, floats finite
 Stamps = Mapping[str, Stamp]  # of outputs, by format
 
 # To be raised with every change of the bytes that some format holds for the same map.
-WRITTEN_BYTES = 1
+WRITTEN_BYTES = 2
 _SCHEMA = 1
 # As the last key: a line that has it is whole.
 _ENDS = (f', "schema": {_SCHEMA}}}\n', f', "schema": {_SCHEMA}}}')

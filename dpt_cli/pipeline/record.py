@@ -83,6 +83,7 @@ class Record:
             OutputError: A file cannot, or must not, be written.
         """
         stamp, started = self._begun.pop(job.photograph)
+        result = result.made_from(job.photograph.name)
         manifest, force = self._manifest, self._settings.force
         options = self._settings.options
         with drafted(job.outputs, self._formats, result, rgb, options, manifest.folder) as (
@@ -96,7 +97,7 @@ class Record:
             manifest.begin(job.photograph, job.outputs, files)
             for kind, draft in drafts.items():
                 draft.publish(known[kind], overwrite=force)
-        facts = facts_of_run(self._spec, self._engine, result, more, started)
+        facts = facts_of_run(self._engine, result, more, started)
         weights = self._engine.weights
         recipe = self._recipe(weights.label, weights.sha256)
         manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
@@ -145,7 +146,6 @@ def drafted(
 
 
 def facts_of_run(
-    spec: CheckpointSpec,
     engine: LazyEngine,
     result: DepthMap | LabelMap,
     reported: Mapping[str, int],
@@ -153,8 +153,6 @@ def facts_of_run(
 ) -> dict[str, Any]:
     """Return the facts of a photograph whose outputs are written; see `Done`."""
     return {
-        "model": spec.id,
-        "weights_sha256": engine.weights.sha256,
         **facts_of(result),
         **reported,
         "device": engine.load().device,

@@ -89,6 +89,8 @@ class Single:
         from dpt_cli.pipeline.record import drafted, facts_of_run
 
         assert self.engine is not None
+        if self.source is None:
+            result = result.made_from(job.photograph.name)
         formats, options = formats_of(self.spec.task), self.settings.options
         if self.target is not None:
             more = formats[self.settings.formats[0]].write(self.target, result, rgb, options)
@@ -99,7 +101,7 @@ class Single:
                     draft.finish()
                 for draft in drafts.values():
                     draft.publish(overwrite=self.settings.force)
-        return facts_of_run(self.spec, self.engine, result, more, self._started)
+        return facts_of_run(self.engine, result, more, self._started)
 
     def _named(self, error: DptError) -> DptError:
         """Return the error, with the photograph's name where it has one."""

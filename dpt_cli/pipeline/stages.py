@@ -16,7 +16,7 @@ from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.local import Stages
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import RunSettings
-from dpt_cli.predict.predictor import Prepared, finish, infer, prepare
+from dpt_cli.predict.predictor import Prepared, finish, infer, prepare, provenance_of
 
 RGB = npt.NDArray[np.uint8]
 
@@ -59,7 +59,9 @@ class Finish:
 
     def __call__(self, raw: RawOutput, prepared: Prepared) -> DepthMap | LabelMap:
         """Return the map (H, W)."""
-        return finish(raw, prepared, self.spec, self.engine.weights.label)
+        weights = self.engine.weights
+        made_by = provenance_of(self.spec, self.engine.load(), weights.label, weights.sha256)
+        return finish(raw, prepared, self.spec, made_by)
 
 
 def stages_of(

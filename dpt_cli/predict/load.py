@@ -205,4 +205,4 @@ def load(
         file = Path(weights) if weights else None
         found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
         loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
-    return Predictor(spec, loaded, found.label, target_hw, multiple_of)
+    return Predictor(spec, loaded, found.label, target_hw, multiple_of, found.sha256)

@@ -5,7 +5,9 @@ Plain functions over plain data, so that any scheduler can run them; `Predictor`
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import OutOfMemoryError
-from dpt_cli.maps import DepthMap, LabelMap, Quantity
+from dpt_cli.maps import DepthMap, LabelMap, Provenance, Quantity
 from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.predict.arguments import check_batch_size, in_pythons_words
 from dpt_cli.predict.pictures import Picture, as_rgb
@@ -67,32 +69,40 @@ def infer(engine: "Engine", batch: Sequence[Prepared]) -> "list[RawOutput]":
     return engine(np.stack([prepared.image for prepared in batch]))
 
 
-def predict_depth(
-    raw: "RawOutput", prepared: Prepared, spec: CheckpointSpec, weights: str
-) -> DepthMap:
-    """Bring a raw output to the photograph's frame; metres where the weights are metric."""
-    from dpt_cli.predict.postprocess import resize_depth
+def provenance_of(
+    spec: CheckpointSpec, engine: "Engine", weights: str, sha256: str | None
+) -> Provenance:
+    """Return what is the same for every map of a network; `finish` adds the photograph's part.
 
-    values = resize_depth(raw.values, prepared.photo_hw, spec.output)
-    quantity: Quantity = "depth" if spec.output.quantity == "depth" else "inverse_depth"
-    return DepthMap(values, quantity, weights, prepared.network_hw, raw.precision)
-
-
-def predict_labels(raw: "RawOutput", prepared: Prepared, weights: str) -> LabelMap:
-    """Bring raw logits to the photograph's frame and take the best class of each pixel."""
-    from dpt_cli.predict.postprocess import resize_labels
-
-    labels = resize_labels(raw.values, prepared.photo_hw)
-    return LabelMap(labels, weights, prepared.network_hw, raw.precision)
+    Args:
+        spec: The weights' row.
+        engine: The network on its device.
+        weights: The weights in words.
+        sha256: Hash of the weights.
+    """
+    return Provenance(weights, model=spec.id, weights_sha256=sha256, engine=engine.name)
 
 
 def finish(
-    raw: "RawOutput", prepared: Prepared, spec: CheckpointSpec, weights: str
+    raw: "RawOutput", prepared: Prepared, spec: CheckpointSpec, made_by: Provenance
 ) -> DepthMap | LabelMap:
-    """Bring a raw output to the photograph's frame, as the task of its weights says."""
-    if spec.task == "depth":
-        return predict_depth(raw, prepared, spec, weights)
-    return predict_labels(raw, prepared, weights)
+    """Bring a raw output to the photograph's frame: metres where the weights are metric.
+
+    Of logits it takes the best class of each pixel.
+    """
+    from dpt_cli.predict.postprocess import resize_depth, resize_labels
+
+    provenance = replace(
+        made_by,
+        network_hw=prepared.network_hw,
+        precision=raw.precision,
+        photo_hw=prepared.photo_hw,
+    )
+    if spec.task == "segment":
+        return LabelMap(resize_labels(raw.values, prepared.photo_hw), provenance)
+    values = resize_depth(raw.values, prepared.photo_hw, spec.output)
+    quantity: Quantity = "depth" if spec.output.quantity == "depth" else "inverse_depth"
+    return DepthMap(values, quantity, provenance)
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class Predictor(Generic[MapT]):
         weights: The weights in words, as written into every map.
         target_hw: Size the "minimal" rule aims at [px]; None for the row's.
         multiple_of: What both sides of the network size are multiples of [px].
+        weights_sha256: Hash of the weights; None where it is not known.
     """
 
     spec: CheckpointSpec
@@ -112,6 +123,7 @@ class Predictor(Generic[MapT]):
     weights: str
     target_hw: tuple[int, int] | None = None
     multiple_of: int = PATCH_SIZE
+    weights_sha256: str | None = None
 
     @overload
     def __call__(self, picture: Picture, *, batch_size: int = ...) -> MapT: ...
@@ -146,7 +158,7 @@ class Predictor(Generic[MapT]):
             if isinstance(picture, (list, tuple)):
                 return self._all(picture, batch_size)
             prepared = self.prepare(as_rgb(picture))
-            return self.finish(infer(self.engine, [prepared])[0], prepared)
+            return _named(self.finish(infer(self.engine, [prepared])[0], prepared), picture)
 
     def _all(self, pictures: Sequence[Picture], batch_size: int) -> list[MapT]:
         check_batch_size(batch_size)
@@ -159,7 +171,7 @@ class Predictor(Generic[MapT]):
             for start in range(0, len(indices), batch_size):
                 part = indices[start : start + batch_size]
                 for index, raw in zip(part, self._fitting(prepared, part), strict=True):
-                    maps[index] = self.finish(raw, prepared[index])
+                    maps[index] = _named(self.finish(raw, prepared[index]), pictures[index])
         return [maps[index] for index in range(len(prepared))]
 
     def _fitting(self, prepared: Sequence[Prepared], part: Sequence[int]) -> "list[RawOutput]":
@@ -178,4 +190,12 @@ class Predictor(Generic[MapT]):
 
     def finish(self, raw: "RawOutput", prepared: Prepared) -> MapT:
         """Turn one raw output into a map in the photograph's frame."""
-        return finish(raw, prepared, self.spec, self.weights)  # type: ignore[return-value]  # MapT follows from the task
+        made_by = provenance_of(self.spec, self.engine, self.weights, self.weights_sha256)
+        return finish(raw, prepared, self.spec, made_by)  # type: ignore[return-value]  # MapT follows from the task
+
+
+def _named(result: MapT, picture: Picture) -> MapT:
+    """Return a map with the name of its photograph, where that came from a file."""
+    if isinstance(picture, (str, PathLike)):
+        return result.made_from(Path(fspath(picture)).name)
+    return result

@@ -1,13 +1,16 @@
 """`-`, `--json`, `--from`, globs: dpt between other programs."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 
+from dpt_cli.version import __version__
 from front_door import FrontDoor, paths, written_in
 
 
@@ -33,7 +36,11 @@ def test_through_a_pipe_come_the_bytes_of_a_file(dpt: FrontDoor) -> None:
     (path,) = paths(dpt("depth", "a.png", "-o", "out"))
     given = dpt.written()
     result = dpt("depth", "-", "-o", "-", stdin=photograph)
-    assert result.stdout_bytes == Path(path).read_bytes()
+    with Image.open(path) as file, Image.open(BytesIO(result.stdout_bytes)) as piped:
+        np.testing.assert_array_equal(np.asarray(piped), np.asarray(file))
+        # Only a file has a name.
+        assert {"dpt:photograph": "a.png", **piped.info} == file.info
+        assert "dpt:photograph" not in piped.info
     assert dpt.written() == given
     assert "weights: depth/small from " in result.stderr
 
@@ -152,22 +159,33 @@ def test_json_tells_of_what_is_done(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     (line,) = objects(dpt("depth", "a.png", "-o", "out", "--json", "--format", "color,npy"))
     values = np.load("out/a_depth.npy")
+    sha256 = dpt.hub_source("depth/model.safetensors")["sha256"]
     assert 0 < line.pop("seconds") < 60
+    assert line.pop("weights").startswith("depth/small from Somebody/small-dpt")
     assert line == {
         "schema": 1,
         "input": "a.png",
         "status": "done",
         "outputs": {"color": "out/a_depth.png", "npy": "out/a_depth.npy"},
         "error": None,
-        "model": "depth/small",
-        "weights_sha256": dpt.hub_source("depth/model.safetensors")["sha256"],
-        "device": "cpu",
-        "network_hw": [96, 96],
-        "precision": "fp32",
+        "kind": "relative inverse depth",
         "quantity": "inverse_depth",
         "unit": "relative",
+        "near": "large",
         "min": values.min(),
         "max": values.max(),
+        "map_hw": [96, 96],
+        "calibration": None,
+        "camera": None,
+        "model": "depth/small",
+        "weights_sha256": sha256,
+        "engine": "torch",
+        "precision": "fp32",
+        "network_hw": [96, 96],
+        "photograph": "a.png",
+        "photo_hw": [96, 96],
+        "dpt": __version__,
+        "device": "cpu",
     }
 
 

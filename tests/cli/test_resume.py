@@ -18,6 +18,7 @@ from dpt_cli.engine.torch.engine import TorchEngine
 from dpt_cli.errors import NetworkOutputError
 from dpt_cli.formats.files import is_temporary
 from dpt_cli.pipeline.manifest import MANIFEST_NAME, Manifest
+from dpt_cli.version import __version__
 from front_door import FrontDoor, paths
 from small_models import SCALE, SHIFT, SIDE_PX
 
@@ -446,15 +447,25 @@ def test_a_record_says_what_was_made_of_what_and_how(dpt: FrontDoor) -> None:
     seconds = facts.pop("seconds")
     assert 0 < seconds < 60
     assert facts == {
-        "model": "depth/metric",
-        "weights_sha256": sha256(dpt.weights()),
-        "network_hw": [96, 128],
-        "device": "cpu",
-        "precision": "fp32",
+        "kind": "metric depth",
         "quantity": "depth",
         "unit": "m",
+        "near": "small",
         "min": metres.min(),
         "max": metres.max(),
+        "map_hw": [97, 130],
+        "calibration": None,
+        "camera": None,
+        "model": "depth/metric",
+        "weights": record["weights"],
+        "weights_sha256": record["weights_sha256"],
+        "engine": "torch",
+        "precision": "fp32",
+        "network_hw": [96, 128],
+        "photograph": "a.png",
+        "photo_hw": [97, 130],
+        "dpt": __version__,
+        "device": "cpu",
     }
 
 

@@ -91,13 +91,13 @@ def test_changed_pixels_by_hand() -> None:
 
 def test_each_kind_of_map_has_its_measure_and_photographs_count_alike() -> None:
     def metric(*values: float) -> DepthMap:
-        return DepthMap(grid(*values), "depth", "w", (16, 16))
+        return DepthMap(grid(*values), "depth")
 
     def relative(*values: float) -> DepthMap:
-        return DepthMap(grid(*values), "inverse_depth", "w", (16, 16))
+        return DepthMap(grid(*values), "inverse_depth")
 
     def labels(*values: int) -> LabelMap:
-        return LabelMap(np.array([values], np.uint8), "w", (16, 16))
+        return LabelMap(np.array([values], np.uint8))
 
     assert mean_drift([metric(3)], [metric(2)]) == pytest.approx(0.5)
     assert mean_drift([relative(4, 6)], [relative(2, 3)]) == pytest.approx(0)

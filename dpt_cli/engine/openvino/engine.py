@@ -18,11 +18,13 @@ class OpenVinoEngine:
     Attributes:
         device: Where it runs.
         precision: `fp32` or `int8`.
+        name: `openvino`.
         remark: For int8, what it changes in the maps.
         num_at_once: 1.
     """
 
     device = "cpu (OpenVINO)"
+    name = "openvino"
     num_at_once = 1
 
     def __init__(

@@ -60,10 +60,12 @@ class TorchEngine:
     Attributes:
         device: The device's name.
         precision: `fp32`, `fp16` or `bf16`.
+        name: `torch`.
         remark: Empty.
         num_at_once: On CUDA 2, so that one computes while the other's result is taken; else 1.
     """
 
+    name = "torch"
     remark = ""
 
     def __init__(
