@@ -31,7 +31,7 @@ LABELS[3, 4] = 255
 
 
 def label_map(labels: Labels = LABELS) -> LabelMap:
-    return LabelMap(labels, "segment/large", (480, 640))
+    return LabelMap(labels)
 
 
 def saved(path: Path, kind: str, result: LabelMap | DepthMap | None = None, **options: Any) -> Path:
@@ -166,7 +166,7 @@ def test_the_same_labels_give_the_same_bytes(tmp_path: Path, kind: str) -> None:
 
 
 def depth_map(values: object, quantity: Any = "inverse_depth") -> DepthMap:
-    return DepthMap(np.asarray(values, np.float32), quantity, "depth/hybrid", (384, 512))
+    return DepthMap(np.asarray(values, np.float32), quantity)
 
 
 RAMP = np.linspace(1, 5, HW[0] * HW[1]).reshape(HW)
