@@ -27,8 +27,10 @@ from dpt_cli.errors import (
 from dpt_cli.maps import Quantity
 from dpt_cli.maps.ade20k import NAMES
 from dpt_cli.maps.colors import colorize_depth, colorize_labels
+from dpt_cli.pipeline.events import Done
 from dpt_cli.predict.pictures import as_rgb
 from front_door import FrontDoor, paths, picture
+from small_models import files
 
 WIDTH, HEIGHT = 130, 97
 RGB = picture(WIDTH, HEIGHT)
@@ -298,6 +300,18 @@ def test_an_argument_that_cannot_be_is_named_with_those_that_can(
     assert all(reason in message for reason in reasons), message
     assert "--" not in message
     assert "\n" not in message
+
+
+def test_without_a_model_the_one_that_the_weights_fit_is_taken(dpt: FrontDoor) -> None:
+    # The metric model's published file has this name, and shares the default's architecture.
+    weights = dpt.weights("small.pt", files("depth")["authors.pt"])
+    assert dpt_cli.load(weights=weights, registry=dpt.registry).spec.name == "metric"
+    photograph = dpt.photograph("a.png")
+    (event,) = dpt_cli.run("depth", photograph, weights=weights, registry=dpt.registry)
+    assert isinstance(event, Done)
+    assert event.facts["model"] == "depth/metric"
+    named = dpt_cli.load("small", weights=weights, registry=dpt.registry)
+    assert named.spec.name == "small"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
-from dpt_cli.cli.choose_model import choose_model
+from dpt_cli.cli.console import say
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.pipe import is_single, plan_pipe
 from dpt_cli.cli.report import Report, counted
@@ -45,7 +46,9 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
         DptError: Nothing can be done.
     """
     registry = load_registry(options.registry)
-    spec = choose_model(registry, task, options.model, options.weights, quiet=options.quiet)
+    spec, remark = choose_model(registry, task, options.model, options.weights)
+    if remark and not options.quiet:
+        say(remark)
     settings = RunSettings(
         formats=options.formats,
         output=options.output,
@@ -74,8 +77,8 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     num_photographs = len(run.jobs) + len(run.failures)
     report = Report(num_photographs, options.quiet, options.verbose, options.as_json)
     has_more = run.found.num_skipped or run.found.num_made
-    remark = f" ({passed_over(run.found)} skipped)" if has_more else ""
-    report.say(f"{counted(len(run.jobs), 'photograph')}{remark}, {spec.title}")
+    skipped = f" ({passed_over(run.found)} skipped)" if has_more else ""
+    report.say(f"{counted(len(run.jobs), 'photograph')}{skipped}, {spec.title}")
     for path in run.found.skipped:
         report.ignored(path)
     return Order(spec, options, settings, run, report)

@@ -1,6 +1,5 @@
 """The types of option values: what a user may write, and the words when it is wrong."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from dpt_cli.errors import did_you_mean
 from dpt_cli.model.config import PATCH_SIZE
 
 _MAX_RESOLUTION_PX = 16384
@@ -29,8 +29,8 @@ class NameList(click.ParamType[tuple[str, ...]]):
         chosen: dict[str, None] = {}
         for word in (word.strip().lower() for word in str(value).split(",")):
             if word not in self.names:
-                close = difflib.get_close_matches(word, self.names, n=3)
-                hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+                close = did_you_mean(word, self.names)
+                hint = f" Did you mean {close!r}?" if close else ""
                 few = "" if len(self.names) > 20 else f" There are: {', '.join(self.names)}."
                 self.fail(f"unknown {self.name} {word!r}.{hint}{few}", param, ctx)
             chosen[word] = None

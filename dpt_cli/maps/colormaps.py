@@ -3,10 +3,9 @@
 A test compares all 256 entries with matplotlib's. The command checks names here before numpy.
 """
 
-import difflib
 from typing import TYPE_CHECKING
 
-from dpt_cli.errors import InputError
+from dpt_cli.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +36,8 @@ def colormap_table(name: str) -> "npt.NDArray[np.uint8]":
     import numpy as np
 
     if name not in mpl.colormaps:
-        known = {known.lower(): known for known in reversed(list(mpl.colormaps))}
-        close = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"did you mean {known[close[0]]!r}?" if close else "try inferno, viridis or gray"
+        close = did_you_mean(name, reversed(list(mpl.colormaps)))
+        hint = f"did you mean {close!r}?" if close else "try inferno, viridis or gray"
         raise InputError(f"unknown colormap {name!r}: {hint} (any name matplotlib knows will do)")
     rgba = np.asarray(mpl.colormaps[name](np.linspace(0, 1, 256)))
     table: npt.NDArray[np.uint8] = np.rint(rgba[:, :3] * 255).astype(np.uint8)

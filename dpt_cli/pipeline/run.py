@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
@@ -239,7 +240,8 @@ def run(
         inputs: Files, folders and patterns.
         output: The output folder.
         formats: Names of formats; None for the first, `color` or `overlay`.
-        model: A name that `dpt models list` shows; None for the task's default.
+        model: A name that `dpt models list` shows; None for the model that `weights` fits, or else
+            the task's default.
         weights: A weights file to use instead of the published one.
         resolution: What the network size aims at [px]: a side, or (height, width).
         multiple_of: 16, or 32 for the authors' network sizes.
@@ -259,7 +261,8 @@ def run(
         ValueError: An unknown format or option.
         DptError: Nothing can be done, or nothing more; see `Run.events`.
     """
-    spec = load_registry(Path(registry) if registry else None).find(task, model)
+    file = Path(weights) if weights else None
+    spec, _ = choose_model(load_registry(Path(registry) if registry else None), task, model, file)
     known = formats_of(task)
     names = tuple(formats) if formats is not None else tuple(known)[:1]
     for name in (*names, *options):
@@ -270,9 +273,7 @@ def run(
         formats=names,
         output=Path(output),
         options={**DEFAULT_OPTIONS[task], **options},
-        engine=EngineSettings(
-            Path(weights) if weights else None, device, precision, engine, offline=offline
-        ),
+        engine=EngineSettings(file, device, precision, engine, offline=offline),
         resolution=(resolution, resolution) if isinstance(resolution, int) else resolution,
         multiple_of=multiple_of,
         batch_size=batch_size,

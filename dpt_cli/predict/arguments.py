@@ -1,13 +1,12 @@
 """The arguments of `load`, checked before anything is downloaded; errors in Python's words."""
 
 import contextlib
-import difflib
 import operator
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dpt_cli.errors import ArgumentError, DptError
+from dpt_cli.errors import ArgumentError, DptError, did_you_mean
 from dpt_cli.model.config import PATCH_SIZE
 
 _CHOICES = {
@@ -34,8 +33,8 @@ def check_choice(name: str, value: object) -> None:
     if name == "device" and _CUDA_DEVICE.fullmatch(str(value)):
         return
     text = str(value).lower()
-    close = [_MEANT[text]] if text in _MEANT else difflib.get_close_matches(text, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close and close[0] in known else ""
+    close = _MEANT.get(text) or did_you_mean(text, known)
+    hint = f"did you mean {close!r}? " if close in known else ""
     raise ArgumentError(f"unknown {name} {value!r}: {hint}there are {', '.join(map(repr, known))}")
 
 
@@ -86,13 +85,9 @@ def in_pythons_words() -> Iterator[None]:
     try:
         yield
     except DptError as error:
-        text = _FLAG.sub(lambda flag: _argument(flag[1]), str(error))
+        text = _FLAG.sub(lambda flag: flag[1].replace("-", "_"), str(error))
         error.args = (text, *error.args[1:])
         raise
-
-
-def _argument(option: str) -> str:
-    return "cuda_graphs" if option == "compile" else option.replace("-", "_")
 
 
 def _whole(value: Any) -> int | None:

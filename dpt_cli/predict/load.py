@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
+from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.fetch import Notify, fetch
 from dpt_cli.checkpoint.integrity import sha256_of
 from dpt_cli.checkpoint.registry import load_registry
@@ -116,37 +117,29 @@ def load_engine(
     return TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
 
 
+class LoadOptions(TypedDict, total=False):
+    """The arguments of `load` that do not decide its type."""
+
+    weights: Path | str | None
+    device: str
+    precision: str
+    engine: str
+    resolution: int | tuple[int, int] | None
+    multiple_of: int
+    cuda_graphs: bool | None
+    offline: bool
+    registry: Path | str | None
+
+
 @overload
 def load(
-    model: str | None = ...,
-    *,
-    task: Literal["depth"] = ...,
-    weights: Path | str | None = ...,
-    device: str = ...,
-    precision: str = ...,
-    engine: str = ...,
-    resolution: int | tuple[int, int] | None = ...,
-    multiple_of: int = ...,
-    cuda_graphs: bool | None = ...,
-    offline: bool = ...,
-    registry: Path | str | None = ...,
+    model: str | None = ..., *, task: Literal["depth"] = ..., **options: Unpack[LoadOptions]
 ) -> Predictor[DepthMap]: ...
 
 
 @overload
 def load(
-    model: str | None = ...,
-    *,
-    task: Literal["segment"],
-    weights: Path | str | None = ...,
-    device: str = ...,
-    precision: str = ...,
-    engine: str = ...,
-    resolution: int | tuple[int, int] | None = ...,
-    multiple_of: int = ...,
-    cuda_graphs: bool | None = ...,
-    offline: bool = ...,
-    registry: Path | str | None = ...,
+    model: str | None = ..., *, task: Literal["segment"], **options: Unpack[LoadOptions]
 ) -> Predictor[LabelMap]: ...
 
 
@@ -169,7 +162,8 @@ def load(
     Downloads the weights on first use, into the Hugging Face cache.
 
     Args:
-        model: A name that `dpt models list` shows; None for the task's default.
+        model: A name that `dpt models list` shows; None for the model that `weights` fits, or else
+            the task's default. `Predictor.spec` says which.
         task: `depth` or `segment`.
         weights: A weights file to use instead of the published one.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -201,8 +195,9 @@ def load(
     target_hw = target_size(resolution)
     check_multiple(multiple_of)
     with in_pythons_words():
-        spec = load_registry(Path(registry) if registry else None).find(task, model)
         file = Path(weights) if weights else None
+        rows = load_registry(Path(registry) if registry else None)
+        spec, _ = choose_model(rows, task, model, file)
         found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
         loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
     return Predictor(spec, loaded, found.label, target_hw, multiple_of, found.sha256)

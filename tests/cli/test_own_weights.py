@@ -90,7 +90,7 @@ def test_without_a_model_the_one_that_the_file_fits_is_used_and_named(dpt: Front
     dpt.photograph("a.png")
     words = ("depth", "a.png", "-o", "out", "--weights", dpt.weights())
     stderr = dpt(*words).stderr
-    assert "authors.pt fits third" in stderr
+    assert "model third, which authors.pt fits" in stderr
     assert "fourth" in stderr
     assert "depth/third from authors.pt" in stderr
     assert dpt(*words, "--force", "-q").stderr == ""
@@ -103,7 +103,7 @@ def test_a_file_named_as_a_models_own_is_taken_for_it_where_it_fits(dpt: FrontDo
     words = ("depth", "a.png", "-o", "out", "--force", "--weights")
     # The metric row's release has this name, and shares the default's architecture.
     result = dpt(*words, dpt.weights("small.pt", files("depth")["authors.pt"]))
-    assert "small.pt fits metric" in result.stderr
+    assert "model metric, which small.pt fits" in result.stderr
     assert "numbers: depth in metres" in result.stderr
     stderr = dpt(*words, dpt.weights("other.pt", files("depth")["authors.pt"])).stderr
     assert "fits" not in stderr

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
+from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.cli.bench.options import BenchOptions, bench_options, check_files
 from dpt_cli.cli.bench.values import with_ranges_joined
-from dpt_cli.cli.choose_model import choose_model
 from dpt_cli.cli.console import say
 from dpt_cli.cli.settings import SettingsCommand
 
@@ -39,12 +39,15 @@ def bench(**options: Any) -> None:
     chosen = BenchOptions(**options)
     check_files(chosen)
     registry = load_registry(chosen.registry)
-    specs = [
-        choose_model(registry, chosen.task, name, chosen.weights, quiet=False)
+    choices = [
+        choose_model(registry, chosen.task, name, chosen.weights)
         for name in chosen.models or (None,)
     ]
+    specs = [spec for spec, _ in choices]
     if chosen.weights is not None and len(specs) > 1:
         raise click.UsageError("--weights is a file of one model: name one with --model")
+    for _, remark in filter(all, choices):
+        say(remark)
     say(f"bench of {', '.join(spec.title for spec in specs)}")
     from dpt_cli.cli.bench.run import run_bench
 

@@ -1,28 +1,30 @@
-"""Which row of weights.toml a command uses."""
+"""Which row of weights.toml is meant by a model's name, a weights file, or neither."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from dpt_cli.checkpoint.registry import Registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
-from dpt_cli.cli.console import say
 from dpt_cli.errors import CheckpointError
 
 
 def choose_model(
-    registry: Registry, task: Task, model: str | None, weights: Path | None, *, quiet: bool
-) -> CheckpointSpec:
-    """Return the row of a name; without a name, the one that a weights file fits, or the default.
+    registry: Registry, task: Task, model: str | None, weights: Path | None
+) -> tuple[CheckpointSpec, str]:
+    """Return a model by its name; without a name, the one a weights file fits, or the default.
 
-    Several rows may share an architecture: the one whose own file has the same name comes first,
-    then the default. A file that fits none gets the default: loading it says what is wrong.
+    Several models may share an architecture. The one whose published file has the same name comes
+    first, then the default. A file that fits none gets the default, and loading it reports why.
+
+    Returns:
+        The row, and a line for the user where a weights file changed the choice; otherwise empty.
 
     Raises:
-        RegistryError: No such name.
+        RegistryError: There is no model of that name.
     """
     default = registry.find(task, model)
     if model is not None or weights is None or not weights.is_file():
-        return default
+        return default, ""
     from dpt_cli.checkpoint.load import fitting
 
     def rank(row: CheckpointSpec) -> tuple[bool, bool]:
@@ -33,14 +35,12 @@ def choose_model(
     try:
         fits = next(fitting(weights, architectures), None)
     except CheckpointError:
-        return default
+        return default, ""
     same = [row for row in rows if row.architecture == fits]
     if not same or same[0] is default:
-        return default
-    if not quiet:
-        others = "" if weights.name in _file_names(same[0]) else _others(same[1:])
-        say(f"{weights.name} fits {same[0].name}, which is used{others}")
-    return same[0]
+        return default, ""
+    others = "" if weights.name in _file_names(same[0]) else _others(same[1:])
+    return same[0], f"using the model {same[0].name}, which {weights.name} fits{others}"
 
 
 def _file_names(row: CheckpointSpec) -> set[str]:
@@ -49,4 +49,4 @@ def _file_names(row: CheckpointSpec) -> set[str]:
 
 def _others(rows: Sequence[CheckpointSpec]) -> str:
     names = ", ".join(row.name for row in rows)
-    return f"; it fits {names} as well, for you to name with --model" if names else ""
+    return f"; it also fits {names}: choose one with --model" if names else ""
