@@ -11,8 +11,9 @@ from torch import Tensor
 
 import formula
 from dpt_cli.checkpoint.convert import convert_state_dict
-from dpt_cli.model.config import PRESETS, DPTConfig, Readout, ResNetConfig, ViTConfig
-from dpt_cli.model.dpt import DPT, build_dpt
+from dpt_cli.model.architectures import ARCHITECTURES, build_network
+from dpt_cli.model.config import DPTConfig, Readout, ResNetConfig, ViTConfig
+from dpt_cli.model.dpt import DPT
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -34,11 +35,17 @@ def _small(head: str, resnet: ResNetConfig | None) -> DPTConfig:
     )
 
 
+# The paper's; nobody else has built a tiny one.
+_DPT = {
+    name: config
+    for name, config in ARCHITECTURES.items()
+    if isinstance(config, DPTConfig) and name.partition("-")[0] in ("base", "large", "hybrid")
+}
+
 CONFIGS: dict[str, DPTConfig] = {
-    # Nobody else has built a tiny one.
-    **{name: config for name, config in PRESETS.items() if not name.startswith("tiny")},
-    "hybrid-kitti": PRESETS["hybrid-depth"],
-    "hybrid-nyu": PRESETS["hybrid-depth"],
+    **_DPT,
+    "hybrid-kitti": _DPT["hybrid-depth"],
+    "hybrid-nyu": _DPT["hybrid-depth"],
     "small-vit-depth": _small("depth", None),
     "small-vit-segmentation": _small("segmentation", None),
     "small-hybrid-depth": _small("depth", _SMALL_RESNET),
@@ -133,7 +140,7 @@ def network(architecture: str, readout: Readout = "project") -> DPT:
     config = CONFIGS[architecture]
     config = DPTConfig(**{**vars(config), "readout": readout})
     with torch.device("meta"):
-        built = build_dpt(config)
+        built = build_network(config)
     checkpoint = convert_state_dict(authors_checkpoint(architecture, readout))
     built.load_state_dict(checkpoint, strict=True, assign=True)
     return built.eval().requires_grad_(False)

@@ -40,7 +40,7 @@ def test_network_size_equals_the_authors_ties_included() -> None:
 def test_a_side_is_at_least_one_patch(
     photo_hw: tuple[int, int], expected_hw: tuple[int, int]
 ) -> None:
-    assert network_size(photo_hw, (384, 384)) == expected_hw
+    assert network_size(photo_hw, (384, 384), 16) == expected_hw
 
 
 @pytest.mark.parametrize("task", ["depth", "segment"])
@@ -98,7 +98,7 @@ def test_a_resized_photograph_equals_opencvs_of_the_whole_in_float64(
     photo_hw: tuple[int, int], interpolation: Interpolation, flag: int
 ) -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (*photo_hw, 3), dtype=np.uint8)
-    height, width = network_size(photo_hw, (192, 192))
+    height, width = network_size(photo_hw, (192, 192), 16)
     image = network_input(
         rgb, (height, width), InputSpec((192, 192), (0.0,) * 3, (1.0,) * 3, interpolation)
     )

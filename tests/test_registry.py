@@ -8,8 +8,8 @@ import torch
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec
 from dpt_cli.errors import RegistryError
-from dpt_cli.model.config import PRESETS, config_from_table
-from dpt_cli.model.dpt import build_dpt
+from dpt_cli.model.architectures import architecture_from_table, build_network
+from dpt_cli.model.config import DPTConfig, ResNetConfig
 
 _ROWS = load_registry().rows
 _IDS = [row.id for row in _ROWS]
@@ -36,7 +36,7 @@ def test_each_task_has_one_default(task: str) -> None:
 @pytest.mark.parametrize("row", _ROWS, ids=_IDS)
 def test_the_number_of_parameters_is_the_networks(row: CheckpointSpec) -> None:
     with torch.device("meta"):
-        network = build_dpt(row.architecture)
+        network = build_network(row.architecture)
     assert sum(parameter.numel() for parameter in network.parameters()) == row.num_parameters
 
 
@@ -81,9 +81,10 @@ def test_a_missing_registry_is_named(tmp_path: Path) -> None:
 
 def test_a_row_may_change_a_preset() -> None:
     table = {"preset": "hybrid-depth", "features": 64, "vit": {"embed_dim": 192, "num_heads": 3}}
-    config = config_from_table(table)
+    config = architecture_from_table(table)
+    assert isinstance(config, DPTConfig)
     assert (config.features, config.vit.embed_dim, config.vit.num_blocks) == (64, 192, 12)
-    assert config.resnet == PRESETS["hybrid-depth"].resnet
+    assert config.resnet == ResNetConfig()
 
 
 @pytest.mark.parametrize(

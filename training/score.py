@@ -11,7 +11,7 @@ import numpy.typing as npt
 import dpt_cli
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import OutputSpec
-from dpt_cli.model.config import PRESETS
+from dpt_cli.model.architectures import ARCHITECTURES
 from dpt_cli.predict.load import find_weights, load_engine
 from dpt_cli.predict.predictor import Predictor
 from training.prepare import load_photograph, read_index
@@ -59,7 +59,7 @@ def agreements(cache: Path, weights: Path, side_px: int) -> npt.NDArray[np.float
     spec = replace(
         load_registry().find("depth", "tiny"),
         task="segment",
-        architecture=PRESETS["tiny-segmentation"],
+        architecture=ARCHITECTURES["tiny-segmentation"],
         output=OutputSpec("labels"),
         sources=(),
     )

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from dpt_cli.model.config import PATCH_SIZE, PRESETS
-from dpt_cli.model.dpt import build_dpt
+from dpt_cli.model.architectures import ARCHITECTURES, build_network
 from training.losses import depth_loss, labels_loss, positive_loss
 from training.prepare import TEMPERATURE
 from training.samples import Batch, Diet
@@ -69,8 +68,8 @@ class Pair(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.depth = build_dpt(PRESETS["tiny-depth"])
-        self.labels = build_dpt(PRESETS["tiny-segmentation"])
+        self.depth = build_network(ARCHITECTURES["tiny-depth"])
+        self.labels = build_network(ARCHITECTURES["tiny-segmentation"])
         for name in ("encoder", "reassemble", "to_features"):
             setattr(self.labels, name, getattr(self.depth, name))
         nn.init.constant_(self.depth.head.conv3.bias, 3.0)
@@ -99,7 +98,7 @@ def size_of_step(step: int, plan: Plan) -> tuple[int, int]:
     progress = step / plan.steps
     side = 128 if progress < 0.5 else 160 if progress < 0.95 else 192
     rng = np.random.default_rng([plan.seed, step])
-    wider = int(rng.integers(-1, 2)) * PATCH_SIZE
+    wider = int(rng.integers(-1, 2)) * ARCHITECTURES["tiny-depth"].patch_px
     return side - wider, side + wider
 
 

@@ -4,17 +4,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dpt_cli.bench.rows import Operations
-from dpt_cli.model.config import DPTConfig
-from dpt_cli.model.dpt import build_dpt
+from dpt_cli.model.architectures import build_network
+from dpt_cli.model.config import Architecture
 
 # Peak activations a network pixel, seen on DPT-Hybrid and DPT-Large.
 ACTIVATION_BYTES_PER_PIXEL = 3000
 
 
-def count_operations(config: DPTConfig, size_hw: tuple[int, int]) -> Operations:
+def count_operations(architecture: Architecture, size_hw: tuple[int, int]) -> Operations:
     """Count the floating-point operations of one image, those of convolutions apart."""
     with torch.device("meta"):
-        network = build_dpt(config).eval()
+        network = build_network(architecture).eval()
         image = torch.empty(1, 3, *size_hw)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)

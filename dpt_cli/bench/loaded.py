@@ -16,7 +16,6 @@ from dpt_cli.engine import Engine
 from dpt_cli.errors import OutOfMemoryError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.metrics.drift import mean_drift
-from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.predict.predictor import Predictor, infer
 
 RGB = npt.NDArray[np.uint8]
@@ -26,8 +25,6 @@ RGB = npt.NDArray[np.uint8]
 _MIN_RUNS, _MAX_RUNS, _ENOUGH_S = 3, 20, 10.0
 # A GPU chooses its kernels and raises its clock in the first calls.
 _NUM_WARM_UPS, _NUM_WARM_UPS_ON_CPU = 3, 1
-# The smallest network: a call of it brings the weights from the disk, and little else.
-_TINY_HW = (2 * PATCH_SIZE, 2 * PATCH_SIZE)
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,12 @@ class Loaded:
         self._engines: dict[str, Engine] = {}
         self._references: list[DepthMap | LabelMap] = []
         self._drifts: dict[tuple[tuple[int, int], str], float] = {}
-        model.engine("fp32")(_noise(1, _TINY_HW))
+        config = model.spec.architecture
+        # The smallest input: a call with it brings the weights from the disk, and little else.
+        self._tiny_hw = (2 * config.patch_px, 2 * config.patch_px)
+        model.engine("fp32")(_noise(1, self._tiny_hw))
         self._peak = PeakMemory(device)
         self._resident = resident_bytes()
-        config = model.spec.architecture
         num_channels = config.num_classes if config.head == "segmentation" else 1
         self._forecast = MemoryForecast(device, num_channels, self._peak.gpu_bytes() or 0)
 
@@ -141,12 +140,12 @@ class Loaded:
 
     def _engine(self, precision: str) -> Engine:
         if precision not in self._engines:
-            engine, image = self.model.engine(precision), _noise(1, _TINY_HW)
+            engine, image = self.model.engine(precision), _noise(1, self._tiny_hw)
             engine(image)
             self._peak.restart()
             engine(image)
             # Where the forecast's line begins.
-            self._forecast.learn(precision, _TINY_HW[0] * _TINY_HW[1], 1, self._memory())
+            self._forecast.learn(precision, self._tiny_hw[0] * self._tiny_hw[1], 1, self._memory())
             self._engines[precision] = engine
         return self._engines[precision]
 

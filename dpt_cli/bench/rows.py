@@ -38,7 +38,9 @@ class Setting:
     @property
     def network_hw(self) -> tuple[int, int]:
         """Return the timed size [px]: the target's own shape, sides in whole patches."""
-        return network_size(self.target_hw, self.target_hw)
+        return network_size(
+            self.target_hw, self.target_hw, self.spec.multiple_of, self.spec.input.resize
+        )
 
     @property
     def num_pixels(self) -> int:

@@ -16,7 +16,7 @@ from dpt_cli.checkpoint.stamp import Stamp, moments_of, own_folder
 from dpt_cli.errors import FetchError
 
 _PACKAGE = Path(__file__).parents[1]
-_CONVERSION = 2  # to be raised whenever the network's arithmetic or its export changes
+_CONVERSION = 3  # to be raised whenever the network's arithmetic or its export changes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWN_FILE = "nothing (a file of your own)"

@@ -18,8 +18,9 @@ from dpt_cli.checkpoint.read import Errand, Hasher, empty_like, run
 from dpt_cli.checkpoint.stamp import is_known_finite, moments_of, note_finite, verified_sha256
 from dpt_cli.checkpoint.stored import Contents, OddTensor, StoredTensor
 from dpt_cli.errors import CheckpointError
-from dpt_cli.model.config import PRESETS, DPTConfig
-from dpt_cli.model.dpt import DPT, build_dpt
+from dpt_cli.model.architectures import ARCHITECTURES, build_network
+from dpt_cli.model.config import Architecture
+from dpt_cli.model.dpt import DPT
 
 _NUM_NAMES_SHOWN = 3
 _MAX_UNPACKED = 2  # times the network's own size: what compressed tensors may grow to
@@ -35,14 +36,14 @@ class HasShape(Protocol):
         """Its size along each axis."""
 
 
-def load_network(path: Path, config: DPTConfig, *, sha256: str = "") -> DPT:
+def load_network(path: Path, architecture: Architecture, *, sha256: str = "") -> DPT:
     """Load a checkpoint of any known layout into a network, float32, in eval mode.
 
     The numbers are copied: the file may be changed or removed afterwards.
 
     Args:
         path: The file.
-        config: The network's architecture.
+        architecture: Its shape.
         sha256: The hash its content was found to have; empty to load whatever it holds.
 
     Raises:
@@ -50,10 +51,10 @@ def load_network(path: Path, config: DPTConfig, *, sha256: str = "") -> DPT:
             holds a number that is not finite; the message names what is missing, unexpected or of
             another shape, and the preset that would fit.
     """
-    network = _on_meta(config)
+    network = _on_meta(architecture)
     try:
         with path.open("rb") as file:
-            tensors = _tensors_of_hash(path, file, config, network, sha256)
+            tensors = _tensors_of_hash(path, file, architecture, network, sha256)
     except OSError as error:
         raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
     # Of these very numbers, known by their hash: half a second for the largest network.
@@ -64,7 +65,7 @@ def load_network(path: Path, config: DPTConfig, *, sha256: str = "") -> DPT:
     return network.eval().requires_grad_(False)
 
 
-def fitting(path: Path, configs: Iterable[DPTConfig]) -> Iterator[DPTConfig]:
+def fitting(path: Path, architectures: Iterable[Architecture]) -> Iterator[Architecture]:
     """Yield the architectures that a weights file fits, by its tensors' names and shapes alone.
 
     Raises:
@@ -76,25 +77,25 @@ def fitting(path: Path, configs: Iterable[DPTConfig]) -> Iterator[DPTConfig]:
     except OSError as error:
         raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
     found = _joined(path, contents, sources_of(contents))
-    for config in configs:
-        if not describe_mismatch(_on_meta(config).state_dict(), found):
-            yield config
+    for architecture in architectures:
+        if not describe_mismatch(_on_meta(architecture).state_dict(), found):
+            yield architecture
 
 
 def _tensors_of_hash(
-    path: Path, file: BinaryIO, config: DPTConfig, network: DPT, sha256: str
+    path: Path, file: BinaryIO, architecture: Architecture, network: DPT, sha256: str
 ) -> dict[str, Tensor]:
     """Read the network's tensors, and be sure that they are of the content with that hash."""
     before = os.fstat(file.fileno())
     if not sha256 or verified_sha256(path, before) == sha256:
-        tensors = _tensors(path, file, config, network)
+        tensors = _tensors(path, file, architecture, network)
         if moments_of(os.fstat(file.fileno())) == moments_of(before):
             return tensors
         if not sha256:
             raise CheckpointError(f"{path} changed while it was read; run again")
         before = os.fstat(file.fileno())
     hasher = hashlib.sha256()
-    tensors = _tensors(path, file, config, network, hasher)
+    tensors = _tensors(path, file, architecture, network, hasher)
     if moments_of(os.fstat(file.fileno())) != moments_of(before) or hasher.hexdigest() != sha256:
         raise CheckpointError(
             f"{path} changed while in use: its sha256 was {sha256}, and what was read has "
@@ -104,7 +105,11 @@ def _tensors_of_hash(
 
 
 def _tensors(
-    path: Path, file: BinaryIO, config: DPTConfig, network: DPT, hasher: Hasher | None = None
+    path: Path,
+    file: BinaryIO,
+    architecture: Architecture,
+    network: DPT,
+    hasher: Hasher | None = None,
 ) -> dict[str, Tensor]:
     contents = read_contents(path, file)
     sources = sources_of(contents)
@@ -113,7 +118,7 @@ def _tensors(
     mismatch = describe_mismatch(expected, found)
     if mismatch:
         raise CheckpointError(
-            f"{path} does not fit {_preset_name(config)}: {mismatch}.{_fitting_preset(found)}"
+            f"{path} does not fit {_name_of(architecture)}: {mismatch}.{_fitting_preset(found)}"
         )
     tensors = empty_like(expected)
     errands = [
@@ -201,8 +206,8 @@ def _require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
                 )
 
 
-def _preset_name(config: DPTConfig) -> str:
-    names = [name for name, preset in PRESETS.items() if preset == config]
+def _name_of(architecture: Architecture) -> str:
+    names = [name for name, it in ARCHITECTURES.items() if it == architecture]
     return names[0] if names else "the architecture of this model"
 
 
@@ -231,12 +236,12 @@ def _first(names: Iterable[str]) -> str:
 
 
 def _fitting_preset(found: Mapping[str, HasShape]) -> str:
-    for name, config in PRESETS.items():
-        if not describe_mismatch(_on_meta(config).state_dict(), found):
+    for name, architecture in ARCHITECTURES.items():
+        if not describe_mismatch(_on_meta(architecture).state_dict(), found):
             return f" It fits {name}: use a --model and task of that architecture."
     return " It fits no published architecture."
 
 
-def _on_meta(config: DPTConfig) -> DPT:
+def _on_meta(architecture: Architecture) -> DPT:
     with torch.device("meta"):
-        return build_dpt(config)
+        return build_network(architecture)

@@ -14,10 +14,12 @@ from typing import Any
 
 from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, InputSpec, OutputSpec, Source, Task
 from dpt_cli.errors import RegistryError, did_you_mean
-from dpt_cli.model.config import PRESETS, DPTConfig, config_from_table
+from dpt_cli.model.architectures import ARCHITECTURES, architecture_from_table
+from dpt_cli.model.config import Architecture
 
 _PACKAGE = Path(__file__).parents[1]
 _MAX_TOML_BYTES = 4 * 2**20
+_VECTORS = ("target_hw", "mean", "std")
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _row(task: Task, name: str, table: Mapping[str, Any]) -> CheckpointSpec:
             target_hw=_pair(inputs["target_hw"]),
             mean=_triple(inputs["mean"]),
             std=_triple(inputs["std"]),
-            interpolation=inputs.get("interpolation", "cubic"),
+            **{key: value for key, value in inputs.items() if key not in _VECTORS},
         ),
         output=OutputSpec(**fields.pop("output")),
         architecture=_architecture(fields.pop("architecture")),
@@ -149,8 +151,8 @@ def _row(task: Task, name: str, table: Mapping[str, Any]) -> CheckpointSpec:
     )
 
 
-def _architecture(value: str | Mapping[str, Any]) -> DPTConfig:
-    return PRESETS[value] if isinstance(value, str) else config_from_table(value)
+def _architecture(value: str | Mapping[str, Any]) -> Architecture:
+    return ARCHITECTURES[value] if isinstance(value, str) else architecture_from_table(value)
 
 
 def _source(table: Mapping[str, Any]) -> Source:

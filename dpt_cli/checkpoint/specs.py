@@ -9,12 +9,14 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from dpt_cli.errors import RegistryError
-from dpt_cli.model.config import DPTConfig
+from dpt_cli.model.config import Architecture
 
 Task = Literal["depth", "segment"]
 SourceKind = Literal["hub", "release", "bundled"]
 Layout = Literal["authors", "transformers", "dpt"]
 Interpolation = Literal["cubic", "area"]
+Resize = Literal["minimal", "lower_bound", "upper_bound"]
+Enlarging = Literal["bicubic", "bilinear", "bilinear_corners"]
 
 TASKS: tuple[Task, ...] = ("depth", "segment")
 
@@ -25,28 +27,39 @@ _PLAIN_NAME = re.compile(r"[\w][\w.+@() -]{0,200}(?<![. ])")
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
+def _require_known(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {name} {value!r}; there are {', '.join(known)}")
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """How a photograph is made into a network input.
 
     Attributes:
-        target_hw: Height and width [px] the "minimal" rule aims at.
+        target_hw: Height and width the network size aims at [px].
         mean: Per-channel mean of RGB in [0, 1].
         std: Per-channel standard deviation of RGB in [0, 1].
         interpolation: `cubic` as the authors resize, or `area`: shrunk by averaging, enlarged
             cubically.
+        resize: Which side meets its target, the aspect ratio being kept: `minimal`, the one that
+            needs less scaling; `lower_bound`, so that neither side is shorter than its target;
+            `upper_bound`, so that neither is longer.
+        multiple_of: What both sides are rounded to multiples of [px]; None for the patch's side.
 
-    Source: isl-org/DPT, run_monodepth.py and run_segmentation.py.
+    Source: isl-org/DPT, run_monodepth.py and run_segmentation.py; dpt/transforms.py `Resize`.
     """
 
     target_hw: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Interpolation = "cubic"
+    resize: Resize = "minimal"
+    multiple_of: int | None = None
 
     def __post_init__(self) -> None:
-        if self.interpolation not in get_args(Interpolation):
-            raise ValueError(f"unknown interpolation {self.interpolation!r}")
+        _require_known("interpolation", self.interpolation, get_args(Interpolation))
+        _require_known("resize", self.resize, get_args(Resize))
 
 
 @dataclass(frozen=True)
@@ -55,9 +68,13 @@ class OutputSpec:
 
     Attributes:
         quantity: `inverse_depth` (unitless, larger is nearer, unknown scale and shift),
-            `depth` ([m], as 1 / (scale * raw + shift)) or `labels` (ADE20K logits).
-        scale: For `depth`: factor on the raw output [1/m].
-        shift: For `depth`: offset added to it [1/m].
+            `depth` ([m]) or `labels` (ADE20K logits).
+        scale: For `depth`: factor on the raw output.
+        shift: For `depth`: offset added to it.
+        inverted: For `depth`: whether scale * raw + shift is the inverse of depth [1/m], or depth
+            itself [m].
+        interpolation: How depth is brought to the photograph's size; `bilinear_corners` is
+            bilinear with align_corners=True.
 
     Source: isl-org/DPT, run_monodepth.py, `DPTDepthModel(scale, shift, invert)`.
     """
@@ -65,6 +82,11 @@ class OutputSpec:
     quantity: Literal["inverse_depth", "depth", "labels"]
     scale: float = 1.0
     shift: float = 0.0
+    inverted: bool = True
+    interpolation: Enlarging = "bicubic"
+
+    def __post_init__(self) -> None:
+        _require_known("interpolation", self.interpolation, get_args(Enlarging))
 
 
 @dataclass(frozen=True)
@@ -179,7 +201,7 @@ class CheckpointSpec:
     task: Task
     name: str
     title: str
-    architecture: DPTConfig
+    architecture: Architecture
     num_parameters: int
     input: InputSpec
     output: OutputSpec
@@ -192,6 +214,11 @@ class CheckpointSpec:
     def id(self) -> str:
         """Return `task/name`, which no other row has."""
         return f"{self.task}/{self.name}"
+
+    @property
+    def multiple_of(self) -> int:
+        """Return what the sides of a network size are multiples of by default [px]."""
+        return self.input.multiple_of or self.architecture.patch_px
 
     @property
     def meaning(self) -> str:

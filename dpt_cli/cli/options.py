@@ -10,7 +10,6 @@ import click
 from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.correction import check_inputs
 from dpt_cli.cli.values import InputPath, MultipleOf, NameList, Resolution, check_device
-from dpt_cli.model.config import PATCH_SIZE
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
@@ -154,10 +153,9 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
         click.option(
             "--multiple-of",
             type=MultipleOf(),
-            default=PATCH_SIZE,
-            show_default=True,
             metavar="N",
-            help="Round network sizes to multiples of N; 32 gives the authors' sizes.",
+            help="Round network sizes to multiples of N; 32 gives DPT's authors' sizes.  "
+            "[default: the weights' own, 16 for DPT]",
         ),
         device_option,
         click.option(

@@ -49,6 +49,7 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     spec, remark = choose_model(registry, task, options.model, options.weights)
     if remark and not options.quiet:
         say(remark)
+    _check_multiple(options.multiple_of, spec)
     settings = RunSettings(
         formats=options.formats,
         output=options.output,
@@ -82,6 +83,16 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     for path in run.found.skipped:
         report.ignored(path)
     return Order(spec, options, settings, run, report)
+
+
+def _check_multiple(multiple_of: int | None, spec: CheckpointSpec) -> None:
+    patch_px = spec.architecture.patch_px
+    if multiple_of is not None and multiple_of % patch_px:
+        raise click.BadParameter(
+            f"{multiple_of} is no multiple of {patch_px}, the patch of {spec.name}: "
+            f"give {patch_px}, {2 * patch_px}, {3 * patch_px} ...",
+            param_hint="--multiple-of",
+        )
 
 
 def _inputs(options: RunOptions) -> tuple[Path, ...]:

@@ -8,9 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from dpt_cli.errors import did_you_mean
-from dpt_cli.model.config import PATCH_SIZE
 
-_MAX_RESOLUTION_PX = 16384
+_MIN_SIDE_PX, _MAX_RESOLUTION_PX = 16, 16384
 
 
 class NameList(click.ParamType[tuple[str, ...]]):
@@ -75,13 +74,13 @@ class Resolution(click.ParamType[tuple[int, int]]):
         if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
             self.fail(f"{value!r} is neither a side (384) nor WIDTHxHEIGHT (1216x352)", param, ctx)
         width, height = int(sides[0]), int(sides[-1])
-        if not all(PATCH_SIZE <= side <= _MAX_RESOLUTION_PX for side in (width, height)):
-            self.fail(f"{value}: a side is {PATCH_SIZE} to {_MAX_RESOLUTION_PX} px", param, ctx)
+        if not all(_MIN_SIDE_PX <= side <= _MAX_RESOLUTION_PX for side in (width, height)):
+            self.fail(f"{value}: a side is {_MIN_SIDE_PX} to {_MAX_RESOLUTION_PX} px", param, ctx)
         return height, width
 
 
 class MultipleOf(click.ParamType[int]):
-    """A multiple of the patch size."""
+    """A number of pixels; whether the model's patches divide it is known once there is a model."""
 
     name = "integer"
 
@@ -91,13 +90,8 @@ class MultipleOf(click.ParamType[int]):
             number = int(value)
         except ValueError:
             number = 0
-        if not PATCH_SIZE <= number <= _MAX_RESOLUTION_PX or number % PATCH_SIZE:
-            self.fail(
-                f"{value} is no multiple of the patch size, {PATCH_SIZE}, "
-                f"up to {_MAX_RESOLUTION_PX}",
-                param,
-                ctx,
-            )
+        if not 1 <= number <= _MAX_RESOLUTION_PX:
+            self.fail(f"{value} is not a number from 1 to {_MAX_RESOLUTION_PX}", param, ctx)
         return number
 
 

@@ -1,4 +1,4 @@
-"""The encoders: an image in, one tap a level out.
+"""The transformer encoders: an image in, one tap per level out.
 
 timm's modules walked in a plain loop: no forward hooks, nothing patched.
 """
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpt_cli.model.config import PATCH_SIZE, ResNetConfig, ViTConfig
+from dpt_cli.model.config import ResNetConfig, ViTConfig
 from dpt_cli.model.timm_parts import Block, GroupNormAct, ResNetV2, pad_same
 
 
@@ -36,6 +36,61 @@ def resize_pos_embed(pos_embed: Tensor, from_hw: tuple[int, int], to_hw: tuple[i
     return torch.cat([readout, grid.flatten(2).transpose(1, 2)], dim=1)
 
 
+def resize_pos_embed_bicubic(
+    pos_embed: Tensor, from_hw: tuple[int, int], to_hw: tuple[int, int], offset: float
+) -> Tensor:
+    """Resize a position embedding as DINOv2 does; the readout token's is kept apart.
+
+    Args:
+        pos_embed: (1, 1 + N, D), readout token first, N = from_hw[0] * from_hw[1].
+        from_hw: Patch grid it was trained for.
+        to_hw: Patch grid wanted.
+        offset: Added to the wanted sides before the scale is computed, except on the grid it was
+            trained for [patches].
+
+    Returns:
+        (1, 1 + to_hw[0] * to_hw[1], D).
+
+    Source: DepthAnything/Depth-Anything-V2, depth_anything_v2/dinov2.py
+        `interpolate_pos_encoding`.
+    """
+    if from_hw == to_hw and not _is_tracing():
+        return pos_embed
+    # A product, not `and`: traced, the sizes are tensors, and this has to hold for all of them.
+    is_native = (to_hw[0] == from_hw[0]) * (to_hw[1] == from_hw[1]) * 1
+    readout = pos_embed[:, :1]
+    grid = pos_embed[:, 1:].reshape(1, *from_hw, -1)  # (1, h, w, D)
+    rows, columns = (
+        _bicubic_weights(size, source_size, offset * (1 - is_native), pos_embed)
+        for size, source_size in zip(to_hw, from_hw, strict=True)
+    )
+    # parity: F.interpolate with this scale would do, but tracing fixes a scale, not a size.
+    resized = torch.einsum("yh,bhwd,xw->byxd", rows, grid, columns)
+    return torch.cat([readout, resized.flatten(1, 2)], dim=1)
+
+
+def _is_tracing() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]  # its stubs
+
+
+def _bicubic_weights(size: int, source_size: int, offset: float, like: Tensor) -> Tensor:
+    """Return the (size, source_size) matrix of bicubic weights, align_corners=False.
+
+    Edges are repeated, and the coefficient is torch's, -0.75.
+    """
+    a = -0.75
+    steps = torch.arange(size, device=like.device).to(torch.float32)
+    position = (steps + 0.5) * (source_size / (size + offset)) - 0.5
+    taps = torch.arange(-2, source_size + 2, device=like.device).to(torch.float32)
+    x = (position[:, None] - taps).abs()  # (size, source_size + 4)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    weights = torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+    first = weights[:, :3].sum(1, keepdim=True)
+    last = weights[:, -3:].sum(1, keepdim=True)
+    return torch.cat([first, weights[:, 3:-3], last], dim=1).to(like.dtype)
+
+
 class Transformer(nn.Module):
     """Transformer layers over patch tokens, readout token first (DPT §3, eq. tokens t^l)."""
 
@@ -43,6 +98,7 @@ class Transformer(nn.Module):
         super().__init__()
         dim, (grid_h, grid_w) = config.embed_dim, config.grid_hw
         self.grid_hw = config.grid_hw
+        self.position, self.position_offset = config.position, config.position_offset
         self.hooks = tuple(hooks)
         self.patches = patches
         self.readout_token = nn.Parameter(torch.zeros(1, 1, dim))
@@ -55,11 +111,13 @@ class Transformer(nn.Module):
                 num_heads=config.num_heads,
                 mlp_ratio=config.mlp_ratio,
                 qkv_bias=True,
+                init_values=1.0 if config.layer_scale else None,
                 # parity: 1e-6 as in timm's ViT; torch's default is 1e-5.
                 norm_layer=partial(nn.LayerNorm, eps=1e-6),  # type: ignore[arg-type]  # timm's own use
             )
             for _ in range(self.hooks[-1] + 1)
         )
+        self.norm = nn.LayerNorm(dim, eps=1e-6) if config.norm_taps else nn.Identity()
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Embed a feature map (or image) and return the hooked blocks' tokens.
@@ -68,27 +126,34 @@ class Transformer(nn.Module):
             features: (B, C, h, w), whatever the patch projection takes.
 
         Returns:
-            One (B, 1 + N, D) a hook, readout token first, before any final norm.
+            One (B, 1 + N, D) per hook, readout token first.
         """
         x = self.patches(features)  # (B, D, h/p, w/p)
         grid_hw = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)  # (B, N, D)
         x = torch.cat([self.readout_token.expand(x.shape[0], -1, -1), x], dim=1)  # (B, 1 + N, D)
-        x = x + resize_pos_embed(self.pos_embed, self.grid_hw, grid_hw)
+        x = x + self._positions(grid_hw)
         taps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in self.hooks:
-                taps.append(x)
+                taps.append(self.norm(x))
         return taps
+
+    def _positions(self, grid_hw: tuple[int, int]) -> Tensor:
+        if self.position == "bilinear":
+            return resize_pos_embed(self.pos_embed, self.grid_hw, grid_hw)
+        return resize_pos_embed_bicubic(self.pos_embed, self.grid_hw, grid_hw, self.position_offset)
 
 
 class ViTEncoder(nn.Module):
-    """A plain ViT whose four taps are all tokens (DPT §3, ViT-Base and ViT-Large)."""
+    """A plain ViT whose four taps are all tokens (DPT §3, ViT-Base and ViT-Large; DINOv2)."""
 
     def __init__(self, config: ViTConfig, hooks: Sequence[int]) -> None:
         super().__init__()
-        patches = nn.Conv2d(3, config.embed_dim, kernel_size=PATCH_SIZE, stride=PATCH_SIZE)
+        patches = nn.Conv2d(
+            3, config.embed_dim, kernel_size=config.patch_px, stride=config.patch_px
+        )
         self.transformer = Transformer(config, hooks, patches)
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -1,16 +1,16 @@
-"""The architecture of a DPT as data, and the published presets.
+"""The shape of a network as plain data; `architectures.py` names the published ones.
 
-Hooks, widths and readout belong here; sizes, means and scales belong to `weights.toml`.
+Hooks, widths and readout belong here. Input sizes, means and scales belong to `weights.toml`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 Readout = Literal["ignore", "add", "project"]
+Position = Literal["bilinear", "bicubic", "relative"]
+Fusion = Literal["next level", "doubling"]
 
 NUM_LEVELS = 4
-PATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,16 @@ class ViTConfig:
     Attributes:
         embed_dim: Token width D.
         num_blocks: Transformer layers.
-        num_heads: Attention heads a layer.
+        num_heads: Attention heads per layer.
         mlp_ratio: Hidden width of a layer's MLP over D.
         grid_hw: Patches down and across in training, the size of the position embedding.
+        patch_px: Side of a patch [px].
+        position: How positions are resized to another grid: an embedding `bilinear` (DPT) or
+            `bicubic` (DINOv2), or a `relative` bias in each layer (BEiT).
+        position_offset: What DINOv2's code adds to the new grid's sides before it computes the
+            scale of the resizing [patches]; 0 in transformers.
+        layer_scale: Whether each residual branch ends in a learned scale per channel.
+        norm_taps: Whether the taps pass the final norm.
     """
 
     embed_dim: int
@@ -30,6 +37,11 @@ class ViTConfig:
     num_heads: int
     mlp_ratio: float = 4.0
     grid_hw: tuple[int, int] = (24, 24)
+    patch_px: int = 16
+    position: Position = "bilinear"
+    position_offset: float = 0.0
+    layer_scale: bool = False
+    norm_taps: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,8 +49,8 @@ class ResNetConfig:
     """The convolutional stem of the hybrid encoder: a BiT ResNet-50 cut after its third stage.
 
     Attributes:
-        stage_depths: Bottleneck blocks in each stage (strides 4, 8, 16).
-        stage_widths: Channels each stage gives.
+        stage_depths: Bottleneck blocks per stage (strides 4, 8, 16).
+        stage_widths: Channels of each stage's output.
         stem_width: Channels of the first convolution.
         norm_groups: Groups of every group norm.
     """
@@ -51,7 +63,7 @@ class ResNetConfig:
 
 @dataclass(frozen=True)
 class DPTConfig:
-    """Everything that decides the shape of a network.
+    """Everything that decides the shape of a dense prediction transformer.
 
     Attributes:
         vit: The transformer.
@@ -61,9 +73,14 @@ class DPTConfig:
         resnet: The stem of a hybrid, or None for a plain ViT.
         readout: How the readout token enters the others (DPT §3, Read).
         features: Width D̂ of the fusion stage.
-        head: `depth` for one value a pixel, `segmentation` for `num_classes` logits.
+        head: `depth` for one value per pixel, `segmentation` for `num_classes` logits.
         depth_head_width: Channels of the depth head's second convolution.
         num_classes: Classes of a segmentation head.
+        fusion: Whether a fusion block upsamples to the `next level`'s size, or always by
+            `doubling`. They differ where a grid has an odd side.
+        unit_bias: Whether the residual units' convolutions have a bias.
+        head_projection: Whether the depth head starts with one more convolution.
+        activation: What ends the depth head.
 
     Raises:
         ValueError: The parts do not go together.
@@ -78,6 +95,10 @@ class DPTConfig:
     head: Literal["depth", "segmentation"] = "depth"
     depth_head_width: int = 32
     num_classes: int = 150
+    fusion: Fusion = "next level"
+    unit_bias: bool = True
+    head_projection: bool = False
+    activation: Literal["relu", "sigmoid"] = "relu"
 
     def __post_init__(self) -> None:
         num_hooks = 2 if self.is_hybrid else NUM_LEVELS
@@ -97,69 +118,43 @@ class DPTConfig:
         """Whether convolutional stages feed the transformer."""
         return self.resnet is not None
 
+    @property
+    def patch_px(self) -> int:
+        """Return what the sides of an input must be multiples of [px]."""
+        return self.vit.patch_px
 
-# Hooks: isl-org/DPT, dpt/models.py. The paper's text counts from one ({3, 6, 9, 12}) and its
-# {5, 12, 18, 24} for ViT-Large is {6, 12, 18, 24} in the code that made the weights.
-_BASE_DEPTH = DPTConfig(
-    vit=ViTConfig(embed_dim=768, num_blocks=12, num_heads=12),
-    hooks=(2, 5, 8, 11),
-    reassemble_widths=(96, 192, 384, 768),
-)
-_LARGE_DEPTH = DPTConfig(
-    vit=ViTConfig(embed_dim=1024, num_blocks=24, num_heads=16),
-    hooks=(5, 11, 17, 23),
-    reassemble_widths=(256, 512, 1024, 1024),
-)
-_HYBRID_DEPTH = DPTConfig(
-    vit=ViTConfig(embed_dim=768, num_blocks=12, num_heads=12),
-    hooks=(8, 11),
-    reassemble_widths=(256, 512, 768, 768),
-    resnet=ResNetConfig(),
-)
-
-# Ours: a hybrid thin enough to live in the package (training/README.md).
-_TINY_DEPTH = DPTConfig(
-    vit=ViTConfig(embed_dim=192, num_blocks=7, num_heads=3, grid_hw=(16, 16)),
-    hooks=(3, 6),
-    reassemble_widths=(128, 256, 192, 192),
-    resnet=ResNetConfig(
-        stage_depths=(2, 3, 4), stage_widths=(128, 256, 512), stem_width=32, norm_groups=8
-    ),
-    features=48,
-    depth_head_width=16,
-)
-
-PRESETS: dict[str, DPTConfig] = {
-    "base-depth": _BASE_DEPTH,
-    "large-depth": _LARGE_DEPTH,
-    "hybrid-depth": _HYBRID_DEPTH,
-    "large-segmentation": replace(_LARGE_DEPTH, head="segmentation"),
-    "hybrid-segmentation": replace(_HYBRID_DEPTH, head="segmentation"),
-    "tiny-depth": _TINY_DEPTH,
-    "tiny-segmentation": replace(_TINY_DEPTH, head="segmentation"),
-}
-"""The published architectures by name (DPT §3 and supplement; isl-org/DPT, dpt/models.py)."""
+    @property
+    def native_hw(self) -> tuple[int, int]:
+        """Return the input size whose position embedding is not resized [px]."""
+        grid_h, grid_w = self.vit.grid_hw
+        return grid_h * self.patch_px, grid_w * self.patch_px
 
 
-def config_from_table(table: Mapping[str, Any]) -> DPTConfig:
-    """Return a preset with some of its fields changed, as a registry row may spell it.
+@dataclass(frozen=True)
+class MidasConfig:
+    """The shape of MiDaS 2.1: a ResNeXt under the same decoder (Ranftl et al. 2020).
 
-    Args:
-        table: `preset` names the start; `vit` and `resnet` are tables of their own; any other
-            key is a field of `DPTConfig`.
-
-    Raises:
-        KeyError: No such preset.
-        TypeError: No such field.
-        ValueError: The parts do not go together.
+    Attributes:
+        stage_depths: Bottleneck blocks per stage (strides 4, 8, 16, 32).
+        stage_widths: Channels of each stage's output.
+        groups: Groups of the 3x3 convolutions.
+        group_width: Channels per group, where a stage's width is 256.
+        features: Width of the fusion stage.
+        depth_head_width: Channels of the depth head's second convolution.
     """
-    fields = _with_tuples(table)
-    config = PRESETS[fields.pop("preset")]
-    fields["vit"] = replace(config.vit, **_with_tuples(fields.get("vit", {})))
-    if config.resnet is not None:
-        fields["resnet"] = replace(config.resnet, **_with_tuples(fields.get("resnet", {})))
-    return replace(config, **fields)
+
+    stage_depths: tuple[int, ...] = (3, 4, 23, 3)
+    stage_widths: tuple[int, ...] = (256, 512, 1024, 2048)
+    groups: int = 32
+    group_width: int = 8
+    features: int = 256
+    depth_head_width: int = 32
+
+    head: ClassVar[str] = "depth"
+    num_classes: ClassVar[int] = 1
+    patch_px: ClassVar[int] = 32
+    native_hw: ClassVar[tuple[int, int]] = (384, 384)
 
 
-def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+Architecture = DPTConfig | MidasConfig
+"""What every kind of network has: `head`, `num_classes`, `patch_px` and `native_hw`."""

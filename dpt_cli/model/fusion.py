@@ -7,11 +7,12 @@ from torch import Tensor, nn
 class ResidualConvUnit(nn.Module):
     """Two 3x3 convolutions on a residual path, activation first (DPT supplement, figure 1)."""
 
-    def __init__(self, features: int, batch_norm: bool) -> None:
+    def __init__(self, features: int, batch_norm: bool, bias: bool = True) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(features, features, kernel_size=3, padding=1, bias=not batch_norm)
+        bias = bias and not batch_norm
+        self.conv1 = nn.Conv2d(features, features, kernel_size=3, padding=1, bias=bias)
         self.norm1 = nn.BatchNorm2d(features) if batch_norm else nn.Identity()
-        self.conv2 = nn.Conv2d(features, features, kernel_size=3, padding=1, bias=not batch_norm)
+        self.conv2 = nn.Conv2d(features, features, kernel_size=3, padding=1, bias=bias)
         self.norm2 = nn.BatchNorm2d(features) if batch_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -24,10 +25,10 @@ class ResidualConvUnit(nn.Module):
 class FeatureFusionBlock(nn.Module):
     """Add a level to the coarser result and upsample (DPT §3, "Fusion"; supplement, figure 1)."""
 
-    def __init__(self, features: int, batch_norm: bool, has_skip: bool) -> None:
+    def __init__(self, features: int, batch_norm: bool, has_skip: bool, bias: bool = True) -> None:
         super().__init__()
-        self.skip_unit = ResidualConvUnit(features, batch_norm) if has_skip else None
-        self.fused_unit = ResidualConvUnit(features, batch_norm)
+        self.skip_unit = ResidualConvUnit(features, batch_norm, bias) if has_skip else None
+        self.fused_unit = ResidualConvUnit(features, batch_norm, bias)
         self.project = nn.Conv2d(features, features, kernel_size=1)
 
     def forward(self, x: Tensor, skip: Tensor | None, size_hw: tuple[int, int]) -> Tensor:
@@ -49,3 +50,19 @@ class FeatureFusionBlock(nn.Module):
         x = self.project(x)
         # parity: align_corners=True here and in the heads; False only for the position embedding.
         return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=True)
+
+
+class DoublingFusionBlock(FeatureFusionBlock):
+    """The same, but it always doubles, and resizes the skip input to the result so far.
+
+    Source: transformers, models/dpt/modeling_dpt.py `DPTFeatureFusionLayer`, after DINOv2's own
+    depth heads. On a grid whose sides are multiples of 2 it computes what its parent does.
+    """
+
+    def forward(self, x: Tensor, skip: Tensor | None, _size_hw: tuple[int, int]) -> Tensor:
+        """Fuse, and double to (B, C, 2h, 2w)."""
+        height, width = x.shape[2], x.shape[3]
+        if skip is not None:
+            # parity: align_corners=False here alone. Where the sizes agree it changes nothing.
+            skip = F.interpolate(skip, size=(height, width), mode="bilinear", align_corners=False)
+        return super().forward(x, skip, (2 * height, 2 * width))

@@ -23,7 +23,8 @@ _import_torchvision()
 
 from timm.layers.norm_act import GroupNormAct  # noqa: E402
 from timm.layers.padding import pad_same  # noqa: E402
+from timm.models.resnet import Bottleneck, ResNet  # noqa: E402
 from timm.models.resnetv2 import ResNetV2  # noqa: E402
 from timm.models.vision_transformer import Block  # noqa: E402
 
-__all__ = ["Block", "GroupNormAct", "ResNetV2", "pad_same"]
+__all__ = ["Block", "Bottleneck", "GroupNormAct", "ResNet", "ResNetV2", "pad_same"]

@@ -4,14 +4,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec
 from dpt_cli.engine.choice import has_gpu, resolve_engine
 from dpt_cli.errors import UnexpectedError
 from dpt_cli.formats.files import Draft
@@ -160,20 +160,36 @@ def facts_of_run(
     }
 
 
+# Recorded with what a user may give instead.
+_ELSEWHERE = ("target_hw", "multiple_of")
+
+
 def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, Any]:
     """Return what decides the bytes of every format; engine and precision as they will be."""
     run = settings.engine
     engine = resolve_engine(run.engine, run.device, run.precision)
     # The same weights under another row are other maps: metres, say, or another mean.
-    prepared = {key: value for key, value in asdict(spec.input).items() if key != "target_hw"}
     return {
-        "input": prepared,
-        "output": asdict(spec.output),
+        "input": _facts(spec.input, "mean", "std", "interpolation"),
+        "output": _facts(spec.output, "quantity", "scale", "shift"),
         "task": spec.task,
         "target_hw": list(settings.resolution or spec.input.target_hw),
-        "multiple_of": settings.multiple_of,
+        "multiple_of": settings.multiple_of or spec.multiple_of,
         "precision": _precision(run, engine),
         "engine": engine,
+    }
+
+
+def _facts(spec: InputSpec | OutputSpec, *always: str) -> dict[str, Any]:
+    """Return the fields that decide bytes: some always, others where they are not the default.
+
+    So manifests stay true when a field is added whose default is what was done before.
+    """
+    return {
+        field.name: getattr(spec, field.name)
+        for field in fields(spec)
+        if field.name in always
+        or (field.name not in _ELSEWHERE and getattr(spec, field.name) != field.default)
     }
 
 

@@ -20,6 +20,7 @@ from dpt_cli.pipeline.events import Done, Event, Failed, Planned, Skipped
 from dpt_cli.pipeline.made import MadeByDpt
 from dpt_cli.pipeline.plan import Job, check_folder, plan
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
+from dpt_cli.predict.arguments import check_multiple
 
 if TYPE_CHECKING:
     from dpt_cli.engine import Engine
@@ -219,7 +220,7 @@ def run(
     model: str | None = None,
     weights: str | Path | None = None,
     resolution: int | tuple[int, int] | None = None,
-    multiple_of: int = 16,
+    multiple_of: int | None = None,
     batch_size: int = 1,
     device: str = "auto",
     precision: str = "auto",
@@ -244,7 +245,7 @@ def run(
             the task's default.
         weights: A weights file to use instead of the published one.
         resolution: What the network size aims at [px]: a side, or (height, width).
-        multiple_of: 16, or 32 for the authors' network sizes.
+        multiple_of: As in `load`.
         batch_size: How many photographs share a batch.
         device: As in `load`, like `precision`, `engine` and `offline`.
         precision: See `device`.
@@ -263,6 +264,7 @@ def run(
     """
     file = Path(weights) if weights else None
     spec, _ = choose_model(load_registry(Path(registry) if registry else None), task, model, file)
+    check_multiple(multiple_of, spec.architecture.patch_px)
     known = formats_of(task)
     names = tuple(formats) if formats is not None else tuple(known)[:1]
     for name in (*names, *options):

@@ -27,7 +27,7 @@ class RunSettings:
         output: The output folder.
         options: Values of the formats' options, as `colormap`.
         resolution: Height and width the network size aims at [px]; None for the weights' own.
-        multiple_of: What both sides of the network size are multiples of [px].
+        multiple_of: What both its sides are multiples of [px]; None for the weights' own.
         batch_size: How many photographs share a batch.
         force: Do again what is done, and overwrite files that are not ours.
         dry_run: Say what would be done, and touch nothing.
@@ -40,7 +40,7 @@ class RunSettings:
     options: Mapping[str, Any]
     engine: EngineSettings
     resolution: tuple[int, int] | None = None
-    multiple_of: int = 16
+    multiple_of: int | None = None
     batch_size: int = 1
     force: bool = False
     dry_run: bool = False

@@ -32,7 +32,7 @@ class Prepare:
 
     spec: CheckpointSpec
     resolution: tuple[int, int] | None
-    multiple_of: int
+    multiple_of: int | None
 
     def __call__(self, rgb: RGB) -> Prepared:
         """Resize and normalise, uint8 (H, W, 3)."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dpt_cli.errors import ArgumentError, DptError, did_you_mean
-from dpt_cli.model.config import PATCH_SIZE
 
 _CHOICES = {
     "task": ("depth", "segment"),
@@ -18,6 +17,7 @@ _CHOICES = {
 # "gpu" is nobody's misspelling of a device that it resembles.
 _MEANT = {"gpu": "cuda", "segmentation": "segment", "float32": "fp32", "float16": "fp16"}
 _CUDA_DEVICE = re.compile(r"cuda:\d+")
+_MIN_SIDE_PX = 16
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
 
 
@@ -49,23 +49,27 @@ def target_size(resolution: Any) -> tuple[int, int] | None:
     is_pair = isinstance(resolution, Sequence) and not isinstance(resolution, str)
     sides = list(resolution) if is_pair else [resolution, resolution]
     numbers = [number for number in map(_whole, sides) if number is not None]
-    if len(sides) != 2 or len(numbers) != 2 or min(numbers) < PATCH_SIZE:
+    if len(sides) != 2 or len(numbers) != 2 or min(numbers) < _MIN_SIDE_PX:
         raise ArgumentError(
             f"resolution must be a side in pixels or (height, width), such as 384 or (384, 512), "
-            f"each at least {PATCH_SIZE}, not {resolution!r}"
+            f"each at least {_MIN_SIDE_PX}, not {resolution!r}"
         )
     return numbers[0], numbers[1]
 
 
-def check_multiple(multiple_of: object) -> None:
-    """Refuse what no network size can be a multiple of.
+def check_multiple(multiple_of: object, patch_px: int) -> None:
+    """Refuse what the sides of a network size cannot be multiples of.
 
     Raises:
-        ArgumentError: It is no multiple of the patch size.
+        ArgumentError: It is no multiple of the patch's side.
     """
-    number = _whole(multiple_of)
-    if number is None or number < PATCH_SIZE or number % PATCH_SIZE:
-        raise ArgumentError(f"multiple_of must be {PATCH_SIZE}, 32, 48 ..., not {multiple_of!r}")
+    number = patch_px if multiple_of is None else _whole(multiple_of)
+    if number is None or number < patch_px or number % patch_px:
+        known = ", ".join(str(count * patch_px) for count in (1, 2, 3))
+        raise ArgumentError(
+            f"multiple_of must be a multiple of this model's patches, {known} ..., "
+            f"not {multiple_of!r}"
+        )
 
 
 def check_batch_size(batch_size: object) -> None:

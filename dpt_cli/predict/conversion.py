@@ -18,7 +18,6 @@ from dpt_cli.engine.openvino.keep import seal
 from dpt_cli.errors import ConversionError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.metrics.drift import mean_drift, measure_of
-from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.photos.decode import read_rgb
 from dpt_cli.photos.find import find_photographs
 from dpt_cli.predict.conversion_place import Loaded, open_or_make
@@ -130,8 +129,9 @@ def _known_input(spec: CheckpointSpec) -> npt.NDArray[np.float32]:
     Neither the size it was trained at, where the position embedding is not resized, nor that of
     the tracing.
     """
-    grid_h, grid_w = spec.architecture.vit.grid_hw
-    height, width = max(1, grid_h // 2) * PATCH_SIZE, max(1, grid_w // 2 + 1) * PATCH_SIZE
+    (native_h, native_w), patch_px = spec.architecture.native_hw, spec.architecture.patch_px
+    grid_h, grid_w = native_h // patch_px, native_w // patch_px
+    height, width = max(1, grid_h // 2) * patch_px, max(1, grid_w // 2 + 1) * patch_px
     rgb = read_rgb(find_photographs((PHOTOGRAPHS,)).photographs[0].path)
     part = np.ascontiguousarray(rgb[:height, :width])
     return prepare(part, spec, (height, width)).image[None]

@@ -12,7 +12,6 @@ from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.errors import ConversionError, DeviceError, FetchError
 from dpt_cli.maps import DepthMap, LabelMap
-from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.predict.arguments import (
     check_choice,
     check_multiple,
@@ -125,7 +124,7 @@ class LoadOptions(TypedDict, total=False):
     precision: str
     engine: str
     resolution: int | tuple[int, int] | None
-    multiple_of: int
+    multiple_of: int | None
     cuda_graphs: bool | None
     offline: bool
     registry: Path | str | None
@@ -152,7 +151,7 @@ def load(
     precision: str = "auto",
     engine: str = "auto",
     resolution: int | tuple[int, int] | None = None,
-    multiple_of: int = PATCH_SIZE,
+    multiple_of: int | None = None,
     cuda_graphs: bool | None = None,
     offline: bool = False,
     registry: Path | str | None = None,
@@ -171,7 +170,8 @@ def load(
         engine: `auto` (OpenVINO for int8, and where it is installed and the run is on a CPU in
             fp32; torch elsewhere), `torch` or `openvino`.
         resolution: What the network size aims at [px]: a side, or (height, width).
-        multiple_of: 16, or 32 for the authors' network sizes.
+        multiple_of: What both sides of the network size are rounded to multiples of [px]; None for
+            the weights' own, which is 16 for DPT. 32 gives its authors' network sizes.
         cuda_graphs: On CUDA, record the network's kernels for each shape of a batch and replay
             them; None for shapes that keep coming.
         offline: Never touch the network.
@@ -193,11 +193,11 @@ def load(
     check_choice("precision", precision)
     check_choice("engine", engine)
     target_hw = target_size(resolution)
-    check_multiple(multiple_of)
     with in_pythons_words():
         file = Path(weights) if weights else None
         rows = load_registry(Path(registry) if registry else None)
         spec, _ = choose_model(rows, task, model, file)
+        check_multiple(multiple_of, spec.architecture.patch_px)
         found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
         loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
     return Predictor(spec, loaded, found.label, target_hw, multiple_of, found.sha256)

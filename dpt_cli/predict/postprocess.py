@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.checkpoint.specs import OutputSpec
+from dpt_cli.checkpoint.specs import Enlarging, OutputSpec
 
 _CUBIC_A = -0.75  # the coefficient of torch's and OpenCV's bicubic kernels
 # No interpolated value leaves the range of its 4 x 4 neighbours by more than this share of the
@@ -26,14 +26,17 @@ def resize_depth(
     Returns:
         float32 (H, W): inverse depth, unitless, larger is nearer; or depth [m].
 
-    Source: isl-org/DPT, run_monodepth.py: bicubic, align_corners=False, after the inversion.
+    Source: isl-org/DPT, run_monodepth.py: bicubic, align_corners=False, after the inversion;
+        DepthAnything/Depth-Anything-V2, depth_anything_v2/dpt.py: bilinear, align_corners=True.
     """
     values = raw
     if output.quantity == "depth":
-        values = to_metres(values, output.scale, output.shift)
+        values = to_metres(values, output)
     resized = np.empty(photo_hw, np.float32)
-    column_tiles = _tiles(photo_hw[1], values.shape[1])
-    for rows, source_rows, row_weights in _tiles(photo_hw[0], values.shape[0]):
+    column_tiles = _tiles(photo_hw[1], values.shape[1], output.interpolation)
+    for rows, source_rows, row_weights in _tiles(
+        photo_hw[0], values.shape[0], output.interpolation
+    ):
         strip = row_weights @ values[source_rows]  # (R, w)
         for columns, source_columns, column_weights in column_tiles:
             # parity: not clipped; the cubic overshoot is part of the authors' result.
@@ -41,14 +44,15 @@ def resize_depth(
     return resized
 
 
-def to_metres(
-    inverse_depth: npt.NDArray[np.float32], scale: float, shift: float
-) -> npt.NDArray[np.float32]:
+def to_metres(raw: npt.NDArray[np.float32], output: OutputSpec) -> npt.NDArray[np.float32]:
     """Return depth [m] for the raw output of metric weights, any shape.
 
-    Source: isl-org/DPT, dpt/models.py `DPTDepthModel.forward`, `invert=True`.
+    Source: isl-org/DPT, dpt/models.py `DPTDepthModel.forward`, `invert=True`;
+        DepthAnything/Depth-Anything-V2, metric_depth/depth_anything_v2/dpt.py.
     """
-    depth: npt.NDArray[np.float32] = 1 / np.maximum(scale * inverse_depth + shift, 1e-8)
+    depth: npt.NDArray[np.float32] = output.scale * raw + output.shift
+    if output.inverted:
+        return np.reciprocal(np.maximum(depth, 1e-8))
     return depth
 
 
@@ -97,16 +101,25 @@ def _possible_winners(tile: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.flatnonzero(high + overshoot + margin >= surely_reached).astype(np.uint8)
 
 
-def _tiles(size: int, source_size: int) -> list[tuple[slice, slice, npt.NDArray[np.float32]]]:
+def _tiles(
+    size: int, source_size: int, interpolation: Enlarging = "bicubic"
+) -> list[tuple[slice, slice, npt.NDArray[np.float32]]]:
     """Cut one axis into tiles.
 
     Returns:
         For each tile: where it lies, which source pixels it needs, and the (pixels, source
-        pixels) matrix of bicubic weights, align_corners=False, edges repeated.
+        pixels) matrix of the interpolation's weights, edges repeated.
     """
-    position = (np.arange(size) + 0.5) * (source_size / size) - 0.5
-    taps = np.floor(position)[:, None] + np.arange(-1, 3)  # (size, 4)
-    weights = _cubic_kernel(position[:, None] - taps)
+    if interpolation == "bilinear_corners":
+        position = np.arange(size) * ((source_size - 1) / max(1, size - 1))
+    else:
+        position = (np.arange(size) + 0.5) * (source_size / size) - 0.5
+    if interpolation == "bicubic":
+        taps = np.floor(position)[:, None] + np.arange(-1, 3)  # (size, 4)
+        weights = _cubic_kernel(position[:, None] - taps)
+    else:
+        taps = np.floor(position)[:, None] + np.arange(2)  # (size, 2)
+        weights = 1 - np.abs(position[:, None] - taps)
     taps = taps.clip(0, source_size - 1).astype(np.intp)
     tiles = []
     for start in range(0, size, _TILE_PX):

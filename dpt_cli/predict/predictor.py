@@ -16,7 +16,6 @@ import numpy.typing as npt
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import OutOfMemoryError
 from dpt_cli.maps import DepthMap, LabelMap, Provenance, Quantity
-from dpt_cli.model.config import PATCH_SIZE
 from dpt_cli.predict.arguments import check_batch_size, in_pythons_words
 from dpt_cli.predict.pictures import Picture, as_rgb
 from dpt_cli.predict.preprocess import network_input, network_size
@@ -49,18 +48,23 @@ def prepare(
     rgb: npt.NDArray[np.uint8],
     spec: CheckpointSpec,
     target_hw: tuple[int, int] | None = None,
-    multiple_of: int = PATCH_SIZE,
+    multiple_of: int | None = None,
 ) -> Prepared:
     """Resize and normalise a photograph, uint8 (H, W, 3), as its weights expect.
 
     Args:
         rgb: The photograph.
         spec: The weights' row.
-        target_hw: Size the "minimal" rule aims at [px], instead of the row's.
-        multiple_of: What both sides of the network size are multiples of [px].
+        target_hw: Size the network size aims at [px], instead of the row's.
+        multiple_of: What both its sides are multiples of [px], instead of the row's.
     """
     photo_hw = rgb.shape[0], rgb.shape[1]
-    network_hw = network_size(photo_hw, target_hw or spec.input.target_hw, multiple_of)
+    network_hw = network_size(
+        photo_hw,
+        target_hw or spec.input.target_hw,
+        multiple_of or spec.multiple_of,
+        spec.input.resize,
+    )
     return Prepared(network_input(rgb, network_hw, spec.input), photo_hw)
 
 
@@ -113,8 +117,8 @@ class Predictor(Generic[MapT]):
         spec: The weights' row.
         engine: The network on its device.
         weights: The weights in words, as written into every map.
-        target_hw: Size the "minimal" rule aims at [px]; None for the row's.
-        multiple_of: What both sides of the network size are multiples of [px].
+        target_hw: Size the network size aims at [px]; None for the row's.
+        multiple_of: What both its sides are multiples of [px]; None for the row's.
         weights_sha256: Hash of the weights; None where it is not known.
     """
 
@@ -122,7 +126,7 @@ class Predictor(Generic[MapT]):
     engine: "Engine"
     weights: str
     target_hw: tuple[int, int] | None = None
-    multiple_of: int = PATCH_SIZE
+    multiple_of: int | None = None
     weights_sha256: str | None = None
 
     @overload

@@ -1,11 +1,12 @@
 """A photograph to a network input: size, resize, normalise. numpy and OpenCV only."""
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.checkpoint.specs import InputSpec
-from dpt_cli.model.config import PATCH_SIZE
+from dpt_cli.checkpoint.specs import InputSpec, Resize
 
 _UNIT = np.arange(256) / 255.0
 _STRIP_ROWS = 16
@@ -13,29 +14,42 @@ _STRIP_PIXELS = 2**18
 
 
 def network_size(
-    photo_hw: tuple[int, int], target_hw: tuple[int, int], multiple_of: int = PATCH_SIZE
+    photo_hw: tuple[int, int],
+    target_hw: tuple[int, int],
+    multiple_of: int,
+    resize: Resize = "minimal",
 ) -> tuple[int, int]:
-    """Return the height and width the network sees: the "minimal" rule, aspect ratio kept.
+    """Return the height and width the network sees, the aspect ratio being kept.
 
-    Of the two factors that would bring a side to its target, the one nearer to 1 scales both; on
-    a tie the height's. Each side is then rounded, half to even, to the multiple, and is at least
-    one multiple long.
+    Of the two factors that would bring a side to its target, one scales both sides: the one nearer
+    to 1, on a tie the height's (`minimal`), the larger (`lower_bound`) or the smaller
+    (`upper_bound`). Each side is then rounded, half to even, to the multiple, and is at least one
+    multiple long. Where rounding crosses the bound, it goes the other way.
 
     Args:
         photo_hw: Size of the upright photograph [px].
         target_hw: Size to aim at [px].
-        multiple_of: 16 (the patch) or a multiple of it; 32 gives the authors' sizes.
+        multiple_of: The patch's side or a multiple of it [px].
+        resize: The rule.
 
-    Source: isl-org/DPT, dpt/transforms.py `Resize.get_size`, `resize_method="minimal"`.
+    Source: isl-org/DPT, dpt/transforms.py `Resize.get_size`.
     """
     height, width = photo_hw
     scale_h, scale_w = target_hw[0] / height, target_hw[1] / width
-    scale = scale_w if abs(1 - scale_w) < abs(1 - scale_h) else scale_h
+    if resize == "minimal":
+        scale = scale_w if abs(1 - scale_w) < abs(1 - scale_h) else scale_h
+    else:
+        scale = max(scale_h, scale_w) if resize == "lower_bound" else min(scale_h, scale_w)
 
-    def constrain(side_px: float) -> int:
-        return max(1, round(side_px / multiple_of)) * multiple_of
+    def constrain(side_px: float, target_px: int) -> int:
+        count = round(side_px / multiple_of)
+        if resize == "upper_bound" and count * multiple_of > target_px:
+            count = math.floor(side_px / multiple_of)
+        if resize == "lower_bound" and count * multiple_of < target_px:
+            count = math.ceil(side_px / multiple_of)
+        return max(1, count) * multiple_of
 
-    return constrain(scale * height), constrain(scale * width)
+    return constrain(scale * height, target_hw[0]), constrain(scale * width, target_hw[1])
 
 
 def network_input(

@@ -17,7 +17,7 @@ from dpt_cli.checkpoint.fetch import fetch, locate, verify
 from dpt_cli.checkpoint.integrity import WeightsFile, expected_path
 from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec, Source
 from dpt_cli.errors import FetchError
-from dpt_cli.model.config import PRESETS
+from dpt_cli.model.architectures import ARCHITECTURES
 from loopback_hub import LoopbackHub, commit_of, refused_url
 
 REPO = "Somebody/dpt"
@@ -49,7 +49,7 @@ def spec_of(*sources: Source) -> CheckpointSpec:
         task="depth",
         name="tiny",
         title="Tiny",
-        architecture=PRESETS["hybrid-depth"],
+        architecture=ARCHITECTURES["hybrid-depth"],
         num_parameters=1,
         input=InputSpec((384, 384), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         output=OutputSpec("inverse_depth"),

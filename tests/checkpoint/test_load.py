@@ -20,8 +20,8 @@ from torch import Tensor
 import published
 from dpt_cli.checkpoint.load import describe_mismatch, load_network
 from dpt_cli.errors import CheckpointError
-from dpt_cli.model.config import PRESETS, DPTConfig
-from dpt_cli.model.dpt import DPT, build_dpt
+from dpt_cli.model.architectures import ARCHITECTURES, build_network
+from dpt_cli.model.dpt import DPT
 
 SMALL = "small-hybrid-segmentation"  # every kind of parameter: weights, norms, integer counters
 SMALL_CONFIG = published.CONFIGS[SMALL]
@@ -99,9 +99,9 @@ def test_a_training_checkpoint_gives_its_network(tmp_path: Path, save: Save) -> 
 
 def test_transformers_layout_of_a_published_network_loads(tmp_path: Path) -> None:
     with torch.device("meta"):
-        expected = build_dpt(PRESETS["hybrid-depth"]).state_dict()
+        expected = build_network(ARCHITECTURES["hybrid-depth"]).state_dict()
     path = sparse_safetensors(tmp_path / "model.safetensors", transformers_shapes("hybrid-depth"))
-    loaded = load_network(path, PRESETS["hybrid-depth"]).state_dict()
+    loaded = load_network(path, ARCHITECTURES["hybrid-depth"]).state_dict()
     assert not describe_mismatch(expected, loaded)
 
 
@@ -288,7 +288,7 @@ def test_weights_of_another_architecture_are_recognised(
     shapes = shapes_of(inside)
     path = sparse_safetensors(tmp_path / "model.safetensors", shapes)
     with pytest.raises(CheckpointError) as caught:
-        load_network(path, PRESETS[wanted])
+        load_network(path, ARCHITECTURES[wanted])
     message = str(caught.value)
     assert message.startswith(f"{path} does not fit {wanted}: ")
     assert f"It fits {inside}: use a --model" in message
@@ -357,7 +357,7 @@ def test_mismatch_of_equal_parameters_is_empty() -> None:
 
 
 def test_a_preset_with_other_widths_is_not_called_published(tmp_path: Path) -> None:
-    config: DPTConfig = replace(PRESETS["hybrid-depth"], features=128)
+    config = replace(ARCHITECTURES["hybrid-depth"], features=128)
     shapes = published.authors_shapes("hybrid-depth")
     path = sparse_safetensors(tmp_path / "model.safetensors", shapes)
     with pytest.raises(CheckpointError, match="does not fit the architecture of this model"):

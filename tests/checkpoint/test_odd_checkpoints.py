@@ -16,7 +16,7 @@ import torch
 
 from dpt_cli.checkpoint.load import load_network
 from dpt_cli.errors import CheckpointError
-from dpt_cli.model.config import config_from_table
+from dpt_cli.model.architectures import architecture_from_table
 from front_door import FrontDoor
 from published import CONFIGS, authors_checkpoint
 from small_models import architecture, authors, files, pickled, safe
@@ -190,7 +190,7 @@ def test_an_odd_checkpoint_is_refused_in_one_line(tmp_path: Path, case: str) -> 
     path = tmp_path / "odd.pt"
     path.write_bytes(content())
     with pytest.raises(CheckpointError) as caught:
-        load_network(path, config_from_table(architecture("depth")))
+        load_network(path, architecture_from_table(architecture("depth")))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -15,11 +15,11 @@ from dpt_cli.checkpoint import load as load_module
 from dpt_cli.checkpoint.integrity import sha256_of
 from dpt_cli.checkpoint.load import load_network
 from dpt_cli.errors import CheckpointError
-from dpt_cli.model.config import config_from_table
+from dpt_cli.model.architectures import architecture_from_table
 from front_door import FrontDoor, pixels
 from small_models import architecture, authors, files, pickled, safe
 
-CONFIG = config_from_table(architecture("depth"))
+CONFIG = architecture_from_table(architecture("depth"))
 NAMES = ("authors.pt", "dpt.safetensors")
 
 

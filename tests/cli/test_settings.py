@@ -291,7 +291,7 @@ def test_a_byte_order_mark_is_no_error(desk: Desk) -> None:
         ("format", "[]", "unknown format ''"),
         ("resolution", "8", "8: a side is 16 to"),
         ("resolution", '"big"', "'big' is neither a side"),
-        ("multiple-of", "24", "24 is no multiple of the patch size"),
+        ("multiple-of", "0", "0 is not a number from 1 to"),
         ("precision", '"fp8"', "'fp8' is not one of"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from _pytest.mark import ParameterSet
 
 import formula
+from dpt_cli.checkpoint.specs import OutputSpec
 from dpt_cli.model.config import Readout
 from dpt_cli.predict.postprocess import to_metres
 from published import CONFIGS, REFERENCE, network, samples
@@ -15,7 +16,10 @@ from published import CONFIGS, REFERENCE, network, samples
 TOLERANCE = 1e-5
 
 _REFERENCES = np.load(REFERENCE / "networks.npz")
-_METRIC = {"hybrid-kitti": (0.00006016, 0.00579), "hybrid-nyu": (0.000305, 0.1378)}
+_METRIC = {
+    "hybrid-kitti": OutputSpec("depth", 0.00006016, 0.00579),
+    "hybrid-nyu": OutputSpec("depth", 0.000305, 0.1378),
+}
 
 
 def _cases() -> list[ParameterSet]:
@@ -37,7 +41,7 @@ def test_network_equals_the_authors(architecture: str, readout: Readout, size: s
     image = torch.from_numpy(formula.image((height, width), *batch))
     values = network(architecture, readout)(image).numpy()
     if architecture in _METRIC:
-        values = to_metres(values, *_METRIC[architecture])
+        values = to_metres(values, _METRIC[architecture])
 
     reference = {
         field: _REFERENCES[f"{architecture}/{readout}/{size}/{field}"]

@@ -18,7 +18,7 @@ import formula
 # `published` comes before transformers: it imports timm, and with it a torchvision that was built
 # for another torch, which transformers cannot.
 from dpt_cli.checkpoint.convert import convert_state_dict
-from dpt_cli.model.dpt import build_dpt
+from dpt_cli.model.architectures import build_network
 from published import CONFIGS, transformers_checkpoint, transformers_options
 
 transformers = pytest.importorskip("transformers")
@@ -48,7 +48,7 @@ def their_network(architecture: str, checkpoint: dict[str, Tensor], **options: A
 
 def our_network(architecture: str, checkpoint: dict[str, Tensor]) -> nn.Module:
     with torch.device("meta"):
-        built = build_dpt(CONFIGS[architecture])
+        built = build_network(CONFIGS[architecture])
     built.load_state_dict(convert_state_dict(checkpoint), strict=True, assign=True)
     return built.eval().requires_grad_(False)
 

@@ -19,6 +19,7 @@ from dpt_cli.cli.console import say
 from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.engine.torch.engine import TorchEngine, resolve_device, resolve_precision
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED, DeviceError, DptError, InputError
+from dpt_cli.model.architectures import build_network
 from dpt_cli.photos.decode import read_rgb
 from dpt_cli.photos.find import Photograph, find_photographs
 from dpt_cli.predict.conversion import PHOTOGRAPHS
@@ -176,10 +177,9 @@ def _model(
             cache(lambda precision: load_engine(spec, weights, device, precision, engine, say)),
         )
     from dpt_cli.checkpoint.load import load_network
-    from dpt_cli.model.dpt import build_dpt
 
     if weights is None:
-        network = build_dpt(spec.architecture).eval().requires_grad_(False)
+        network = build_network(spec.architecture).eval().requires_grad_(False)
     else:
         network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
     label = weights.label if weights else RANDOM

@@ -11,16 +11,16 @@ from dpt_cli.engine.openvino.compiled import import_openvino
 from dpt_cli.engine.openvino.files import MODEL_FILE
 from dpt_cli.engine.torch.fold import fold_constants
 from dpt_cli.errors import ConversionError
-from dpt_cli.model.config import PATCH_SIZE, DPTConfig
+from dpt_cli.model.config import Architecture
 from dpt_cli.model.dpt import DPT
 
 
-def export(network: DPT, config: DPTConfig, folder: Path) -> None:
-    """Convert a network for any batch and any multiple of 16, into an empty folder.
+def export(network: DPT, architecture: Architecture, folder: Path) -> None:
+    """Convert a network for any batch and any multiple of its patch, into an empty folder.
 
     Args:
         network: In eval mode; its constants are folded in place.
-        config: Its architecture.
+        architecture: Its own.
         folder: Where to write.
 
     Raises:
@@ -28,9 +28,9 @@ def export(network: DPT, config: DPTConfig, folder: Path) -> None:
         ConversionError: OpenVINO cannot convert the network.
     """
     openvino = import_openvino()
-    grid_h, grid_w = config.vit.grid_hw
+    (height, width), patch_px = architecture.native_hw, architecture.patch_px
     # Not the size it was trained at, where the position embedding is not resized.
-    example = torch.zeros(1, 3, (grid_h + 1) * PATCH_SIZE, (grid_w + 2) * PATCH_SIZE)
+    example = torch.zeros(1, 3, height + patch_px, width + 2 * patch_px)
     with warnings.catch_warnings(), torch.inference_mode():
         # Of checks that see one size only; the conversion keeps the sizes free. And torch
         # deprecates the tracing that OpenVINO 2026.4 converts by, in one class of warning or
