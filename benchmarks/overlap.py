@@ -105,7 +105,7 @@ def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
 
     cv2.setNumThreads(1)  # else some of a stage's work is in OpenCV's threads
     record.read_stamped = timed("read", record.read_stamped, time.thread_time)
-    stages.decode_rgb = timed("decode", stages.decode_rgb, time.thread_time)
+    stages.decode_photo = timed("decode", stages.decode_photo, time.thread_time)
     stages.prepare = timed("prepare", stages.prepare, time.thread_time)
     png._write_all = timed("PNG", png._write_all, time.thread_time)
     record.Record.write = timed("write", record.Record.write, time.thread_time)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from dpt_cli.maps import Quantity
 from dpt_cli.maps.ade20k import NAMES
 from dpt_cli.maps.colors import colorize_depth, colorize_labels
 from dpt_cli.pipeline.events import Done
-from dpt_cli.predict.pictures import as_rgb
+from dpt_cli.predict.pictures import as_photo
 from front_door import FrontDoor, paths, picture
 from small_models import files
 
@@ -138,7 +139,7 @@ AT_HAND: dict[str, Callable[[Path], Any]] = {
 def test_what_is_at_hand_is_the_same_photograph(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(RGB).save(path)
-    np.testing.assert_array_equal(as_rgb(AT_HAND[kind](path)), RGB)
+    np.testing.assert_array_equal(as_photo(AT_HAND[kind](path)).rgb, RGB)
 
 
 def test_a_predictor_takes_a_path_an_image_or_a_tensor(dpt: FrontDoor) -> None:
@@ -169,7 +170,7 @@ def test_what_is_no_photograph_is_refused(
     picture: Any, error: type[Exception], reason: str
 ) -> None:
     with pytest.raises(error, match=reason):
-        as_rgb(picture)
+        as_photo(picture)
 
 
 def test_a_list_gives_a_list_in_its_order(dpt: FrontDoor) -> None:
@@ -300,6 +301,20 @@ def test_an_argument_that_cannot_be_is_named_with_those_that_can(
     assert all(reason in message for reason in reasons), message
     assert "--" not in message
     assert "\n" not in message
+
+
+def test_the_focal_length_of_a_photograph_reaches_its_map(dpt: FrontDoor) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50  # FocalLengthIn35mmFilm [mm]; film is 36 mm wide
+    Image.fromarray(picture(90, 60)).save("a.jpg", exif=exif)
+    predictor = dpt_cli.load(registry=dpt.registry)
+    camera = predictor("a.jpg").camera
+    assert camera is not None
+    assert camera.focal_px == pytest.approx(50 / 36 * 90)
+    assert camera.source == "exif"
+    assert predictor(dpt_cli.read_rgb("a.jpg")).camera is None
+    (line,) = dpt("depth", "a.jpg", "-o", "out", "--json").stdout.splitlines()
+    assert json.loads(line)["camera"] == dataclasses.asdict(camera)
 
 
 def test_without_a_model_the_one_that_the_weights_fit_is_taken(dpt: FrontDoor) -> None:

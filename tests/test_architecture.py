@@ -51,7 +51,10 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "pipeline.plan": (set(), {"photos.find", "errors"}),
     "bench": (
         {"numpy", "torch"},
-        {"predict", "metrics", "maps", "checkpoint.specs", "engine", "model", "host", "errors"},
+        {
+            *("predict", "metrics", "maps", "photos", "checkpoint.specs", "engine", "model"),
+            *("host", "errors"),
+        },
     ),
     "cli": ({"click", "rich", "numpy", "matplotlib"}, {""}),
     "": (set(), {""}),

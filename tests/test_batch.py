@@ -21,6 +21,7 @@ from dpt_cli.errors import (
     OutputError,
 )
 from dpt_cli.maps import DepthMap
+from dpt_cli.photos.decode import Photo
 from dpt_cli.pipeline import local as batch
 from dpt_cli.pipeline.budget import MemoryBudget
 from dpt_cli.pipeline.events import Done, Failed
@@ -56,14 +57,14 @@ class Run:
         self._may_fail("read", int(job.photograph.stem))
         return b""
 
-    def decode(self, _data: bytes, job: Job) -> RGB:
+    def decode(self, _data: bytes, job: Job) -> Photo:
         number = int(job.photograph.stem)
         self.decoded += 1
         self._may_fail("decode", number)
-        return np.full((1, 1, 3), number, np.uint8)
+        return Photo(np.full((1, 1, 3), number, np.uint8))
 
-    def prepare(self, rgb: RGB) -> Prepared:
-        number = int(rgb[0, 0, 0])
+    def prepare(self, photo: Photo) -> Prepared:
+        number = int(photo.rgb[0, 0, 0])
         self._may_fail("prepare", number)
         side = self._sizes[number % len(self._sizes)]
         return Prepared(np.full((3, side, 16), number, np.float32), (1, 1))

@@ -16,6 +16,7 @@ from dpt_cli.engine import Engine
 from dpt_cli.errors import OutOfMemoryError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.metrics.drift import mean_drift
+from dpt_cli.photos.decode import Photo
 from dpt_cli.predict.predictor import Predictor, infer
 
 RGB = npt.NDArray[np.uint8]
@@ -132,7 +133,7 @@ class Loaded:
             self.model.spec, self._engine(precision), self.model.weights, target_hw
         )
         for rgb in photographs:
-            prepared = predictor.prepare(rgb)
+            prepared = predictor.prepare(Photo(rgb))
             reason = self.objection(precision, prepared.network_hw, 1)
             if reason is not None:
                 raise OutOfMemoryError(reason)

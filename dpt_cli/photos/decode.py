@@ -54,7 +54,7 @@ class Photo:
     """
 
     rgb: npt.NDArray[np.uint8]
-    focal_px: float | None
+    focal_px: float | None = None
 
 
 def read_rgb(path: Path | str) -> npt.NDArray[np.uint8]:

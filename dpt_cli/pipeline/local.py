@@ -23,6 +23,7 @@ from dpt_cli.errors import (
     UnexpectedError,
 )
 from dpt_cli.host import num_cores
+from dpt_cli.photos.decode import Photo
 from dpt_cli.pipeline.budget import BYTES_PER_PIXEL, MemoryBudget, decoding_bytes
 from dpt_cli.pipeline.events import Done, Failed
 from dpt_cli.pipeline.plan import Job
@@ -49,8 +50,8 @@ class Stages(Generic[MapT]):
     """
 
     read: Callable[[Job], bytes]
-    decode: Callable[[bytes, Job], RGB]
-    prepare: Callable[[RGB], Prepared]
+    decode: Callable[[bytes, Job], Photo]
+    prepare: Callable[[Photo], Prepared]
     load: Callable[[], int]
     infer: Callable[[Sequence[Prepared]], list[RawOutput]]
     finish: Callable[[RawOutput, Prepared], MapT]
@@ -242,9 +243,9 @@ def _guarded(job: Job, step: Callable[[], A]) -> A | Failed:
 def _prepare(job: Job, stages: Stages[MapT], budget: MemoryBudget) -> _Item:
     data = stages.read(job)
     with budget.take(decoding_bytes(data)):
-        rgb = stages.decode(data, job)
-        prepared = stages.prepare(rgb)
-    return _Item(job, rgb if stages.keeps_photographs else None, prepared)
+        photo = stages.decode(data, job)
+        prepared = stages.prepare(photo)
+    return _Item(job, photo.rgb if stages.keeps_photographs else None, prepared)
 
 
 def _infer(

@@ -11,7 +11,7 @@ from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.engine import RawOutput
 from dpt_cli.formats.table import formats_of
 from dpt_cli.maps import DepthMap, LabelMap
-from dpt_cli.photos.decode import decode_rgb
+from dpt_cli.photos.decode import Photo, decode_photo
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.local import Stages
 from dpt_cli.pipeline.plan import Job
@@ -21,9 +21,9 @@ from dpt_cli.predict.predictor import Prepared, finish, infer, prepare, provenan
 RGB = npt.NDArray[np.uint8]
 
 
-def decode(data: bytes, _job: Job) -> RGB:
-    """Decode a picture file's bytes, uint8 (H, W, 3)."""
-    return decode_rgb(data)
+def decode(data: bytes, _job: Job) -> Photo:
+    """Decode a picture file's bytes."""
+    return decode_photo(data)
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Prepare:
     resolution: tuple[int, int] | None
     multiple_of: int | None
 
-    def __call__(self, rgb: RGB) -> Prepared:
-        """Resize and normalise, uint8 (H, W, 3)."""
-        return prepare(rgb, self.spec, self.resolution, self.multiple_of)
+    def __call__(self, photo: Photo) -> Prepared:
+        """Resize and normalise."""
+        return prepare(photo, self.spec, self.resolution, self.multiple_of)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dpt_cli.engine.openvino.keep import seal
 from dpt_cli.errors import ConversionError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.metrics.drift import mean_drift, measure_of
-from dpt_cli.photos.decode import read_rgb
+from dpt_cli.photos.decode import Photo, read_rgb
 from dpt_cli.photos.find import find_photographs
 from dpt_cli.predict.conversion_place import Loaded, open_or_make
 from dpt_cli.predict.predictor import Predictor, prepare
@@ -134,7 +134,7 @@ def _known_input(spec: CheckpointSpec) -> npt.NDArray[np.float32]:
     height, width = max(1, grid_h // 2) * patch_px, max(1, grid_w // 2 + 1) * patch_px
     rgb = read_rgb(find_photographs((PHOTOGRAPHS,)).photographs[0].path)
     part = np.ascontiguousarray(rgb[:height, :width])
-    return prepare(part, spec, (height, width)).image[None]
+    return prepare(Photo(part), spec, (height, width)).image[None]
 
 
 def _quantize(
@@ -142,7 +142,7 @@ def _quantize(
 ) -> Loaded:
     """Write a network with int8 weights, into a folder, and measure what they change."""
     photographs = [read_rgb(it.path) for it in find_photographs((PHOTOGRAPHS,)).photographs]
-    samples = [prepare(rgb, spec).image for rgb in _views(photographs)]
+    samples = [prepare(Photo(rgb), spec).image for rgb in _views(photographs)]
     engine, source = fp32
     references = _maps(spec, engine, photographs)
     found: dict[Path, float] = {}

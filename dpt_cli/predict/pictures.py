@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from dpt_cli.photos.decode import read_rgb
+from dpt_cli.photos.decode import Photo, read_photo
 
 RGB = npt.NDArray[np.uint8]
 # Modes of PIL whose levels are not 0 to 255: converting them to RGB would clip them.
@@ -38,8 +38,8 @@ class Tensor(Protocol):
 Picture: TypeAlias = Path | str | RGB | PillowImage | Tensor
 
 
-def as_rgb(picture: Picture) -> RGB:
-    """Return a picture as uint8 (H, W, 3), RGB order.
+def as_photo(picture: Picture) -> Photo:
+    """Return a picture as a decoded photograph. Only a path brings a focal length with it.
 
     Args:
         picture: A path, read as the command does. A PIL image, turned upright by its EXIF; alpha
@@ -52,16 +52,16 @@ def as_rgb(picture: Picture) -> RGB:
         TypeError: It is nothing of the kind.
     """
     if isinstance(picture, (str, os.PathLike)):
-        return read_rgb(picture)
+        return read_photo(picture)
     if isinstance(picture, np.ndarray):
         rgb = picture
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
             raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
-        return rgb
+        return Photo(rgb)
     if hasattr(picture, "detach"):
-        return _from_tensor(cast("Tensor", picture))
+        return Photo(_from_tensor(cast("Tensor", picture)))
     if hasattr(picture, "getexif"):
-        return _from_pillow(picture)
+        return Photo(_from_pillow(picture))
     raise TypeError(
         "expected a path, a PIL image, a uint8 array (H, W, 3), a torch tensor (3, H, W) or a "
         f"list of them, got {type(picture).__name__}"

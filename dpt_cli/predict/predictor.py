@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import OutOfMemoryError
-from dpt_cli.maps import DepthMap, LabelMap, Provenance, Quantity
+from dpt_cli.maps import Camera, DepthMap, LabelMap, Provenance, Quantity
+from dpt_cli.photos.decode import Photo
 from dpt_cli.predict.arguments import check_batch_size, in_pythons_words
-from dpt_cli.predict.pictures import Picture, as_rgb
+from dpt_cli.predict.pictures import Picture, as_photo
 from dpt_cli.predict.preprocess import network_input, network_size
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ class Prepared:
     Attributes:
         image: float32 (3, h, w), normalised.
         photo_hw: Size of the photograph [px].
+        focal_px: The camera's focal length in pixels of the photograph; None where unknown.
     """
 
     image: npt.NDArray[np.float32]
     photo_hw: tuple[int, int]
+    focal_px: float | None = None
 
     @property
     def network_hw(self) -> tuple[int, int]:
@@ -45,27 +48,28 @@ class Prepared:
 
 
 def prepare(
-    rgb: npt.NDArray[np.uint8],
+    photo: Photo,
     spec: CheckpointSpec,
     target_hw: tuple[int, int] | None = None,
     multiple_of: int | None = None,
 ) -> Prepared:
-    """Resize and normalise a photograph, uint8 (H, W, 3), as its weights expect.
+    """Resize and normalise a photograph as its weights expect.
 
     Args:
-        rgb: The photograph.
+        photo: The photograph.
         spec: The weights' row.
         target_hw: Size the network size aims at [px], instead of the row's.
         multiple_of: What both its sides are multiples of [px], instead of the row's.
     """
-    photo_hw = rgb.shape[0], rgb.shape[1]
+    photo_hw = photo.rgb.shape[0], photo.rgb.shape[1]
     network_hw = network_size(
         photo_hw,
         target_hw or spec.input.target_hw,
         multiple_of or spec.multiple_of,
         spec.input.resize,
     )
-    return Prepared(network_input(rgb, network_hw, spec.input), photo_hw)
+    image = network_input(photo.rgb, network_hw, spec.input)
+    return Prepared(image, photo_hw, photo.focal_px)
 
 
 def infer(engine: "Engine", batch: Sequence[Prepared]) -> "list[RawOutput]":
@@ -106,7 +110,8 @@ def finish(
         return LabelMap(resize_labels(raw.values, prepared.photo_hw), provenance)
     values = resize_depth(raw.values, prepared.photo_hw, spec.output)
     quantity: Quantity = "depth" if spec.output.quantity == "depth" else "inverse_depth"
-    return DepthMap(values, quantity, provenance)
+    camera = None if prepared.focal_px is None else Camera(prepared.focal_px, "exif")
+    return DepthMap(values, quantity, provenance, camera=camera)
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,12 @@ class Predictor(Generic[MapT]):
         with in_pythons_words():
             if isinstance(picture, (list, tuple)):
                 return self._all(picture, batch_size)
-            prepared = self.prepare(as_rgb(picture))
+            prepared = self.prepare(as_photo(picture))
             return _named(self.finish(infer(self.engine, [prepared])[0], prepared), picture)
 
     def _all(self, pictures: Sequence[Picture], batch_size: int) -> list[MapT]:
         check_batch_size(batch_size)
-        prepared = [self.prepare(as_rgb(picture)) for picture in pictures]
+        prepared = [self.prepare(as_photo(picture)) for picture in pictures]
         by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, one in enumerate(prepared):
             by_size[one.network_hw].append(index)
@@ -188,9 +193,9 @@ class Predictor(Generic[MapT]):
         half = len(part) // 2
         return self._fitting(prepared, part[:half]) + self._fitting(prepared, part[half:])
 
-    def prepare(self, rgb: npt.NDArray[np.uint8]) -> Prepared:
-        """Make a photograph, uint8 (H, W, 3), ready for the network."""
-        return prepare(rgb, self.spec, self.target_hw, self.multiple_of)
+    def prepare(self, photo: Photo) -> Prepared:
+        """Make a photograph ready for the network."""
+        return prepare(photo, self.spec, self.target_hw, self.multiple_of)
 
     def finish(self, raw: "RawOutput", prepared: Prepared) -> MapT:
         """Turn one raw output into a map in the photograph's frame."""

@@ -6,12 +6,11 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 import bad_files
 from dpt_cli.engine.torch.engine import TorchEngine
+from dpt_cli.photos.decode import Photo
 from dpt_cli.pipeline.manifest import MANIFEST_NAME
 from dpt_cli.predict import predictor
 from dpt_cli.predict.predictor import Prepared
@@ -223,10 +222,10 @@ def test_an_unforeseen_error_costs_its_photograph_and_is_recorded(
     for name in ("a", "bb", "ccc"):
         dpt.photograph(f"{name}.png", width=96 + len(name))
 
-    def prepare(rgb: npt.NDArray[np.uint8], *_: object) -> Prepared:
-        if rgb.shape[1] == 98:
+    def prepare(photo: Photo, *_: object) -> Prepared:
+        if photo.rgb.shape[1] == 98:
             raise KeyError("a defect")
-        return predictor.prepare(rgb, *_)  # type: ignore[arg-type]
+        return predictor.prepare(photo, *_)  # type: ignore[arg-type]
 
     monkeypatch.setattr("dpt_cli.pipeline.stages.prepare", prepare)
     result = dpt("depth", ".", "-o", "out", code=3)
