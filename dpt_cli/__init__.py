@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dpt_cli.version import __version__
 
 if TYPE_CHECKING:
+    from dpt_cli.calibration.fit import calibrate
     from dpt_cli.formats.table import save
     from dpt_cli.maps import Calibration, Camera, DepthMap, LabelMap, Provenance
     from dpt_cli.photos.decode import read_rgb
@@ -25,6 +26,7 @@ __all__ = [
     "Predictor",
     "Provenance",
     "__version__",
+    "calibrate",
     "load",
     "read_rgb",
     "run",
@@ -38,6 +40,7 @@ _HOMES = {
     "LabelMap": "dpt_cli.maps",
     "Provenance": "dpt_cli.maps",
     "Predictor": "dpt_cli.predict.predictor",
+    "calibrate": "dpt_cli.calibration.fit",
     "load": "dpt_cli.predict.load",
     "read_rgb": "dpt_cli.photos.decode",
     "run": "dpt_cli.pipeline.run",

@@ -41,6 +41,12 @@ class InputError(DptError):
     """A photograph that cannot be found, read or decoded."""
 
 
+class CalibrationError(InputError):
+    """Known distances that give no metres for a photograph."""
+
+    exit_code = SOME_FAILED
+
+
 class OutputError(DptError):
     """A file that cannot, or must not, be written."""
 

@@ -28,6 +28,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "photos.find": (set(), {"errors"}),
     "photos.headers": (set(), set()),
     "maps": ({"numpy", "cv2", "matplotlib", "PIL"}, {"errors", "version"}),
+    "calibration": ({"numpy", "cv2"}, {"maps", "errors"}),
     "checkpoint": ({"torch", "huggingface_hub", "httpx2"}, {"model", "errors", "host"}),
     "checkpoint.registry": (set(), {"model.config", "model.architectures", "errors"}),
     "checkpoint.specs": (set(), {"model.config", "errors"}),
@@ -62,6 +63,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
 _OPENS_FILES = (
     *("formats.files", "photos", "checkpoint", "pipeline.manifest", "pipeline.made", "cli"),
     *("host", "bench.machine"),  # the operating system answers in files
+    "calibration.known",
     *("predict.conversion", "engine.openvino"),  # OpenVINO's own files
 )
 _OPENING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}

@@ -1,0 +1,1 @@
+"""Relative inverse depth to metres, by distances that the user knows."""
