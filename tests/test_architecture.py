@@ -50,6 +50,10 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "pipeline.plan": (set(), {"photos.find", "errors"}),
+    "gallery": (
+        {"numpy", "cv2", "PIL", "jinja2", "markupsafe"},
+        {"formats", "maps", "photos", "pipeline", "host", "errors", "version"},
+    ),
     "bench": (
         {"numpy", "torch"},
         {
@@ -62,6 +66,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
 }
 _OPENS_FILES = (
     *("formats.files", "photos", "checkpoint", "pipeline.manifest", "pipeline.made", "cli"),
+    "gallery",
     *("host", "bench.machine"),  # the operating system answers in files
     "calibration.known",
     *("predict.conversion", "engine.openvino"),  # OpenVINO's own files

@@ -20,6 +20,7 @@ from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
+from dpt_cli.cli.gallery import gallery
 from dpt_cli.cli.interrupts import WATCHER, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
@@ -152,6 +153,7 @@ def dpt() -> None:
 
 dpt.add_command(depth)
 dpt.add_command(segment)
+dpt.add_command(gallery)
 dpt.add_command(bench_command)
 dpt.add_command(models)
 dpt.add_command(config)

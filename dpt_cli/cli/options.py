@@ -37,6 +37,7 @@ class RunOptions:
     force: bool
     dry_run: bool
     max_errors: int
+    gallery: bool
     as_json: bool
     from_file: Path | None
     nul: bool
@@ -191,6 +192,11 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             default=0,
             metavar="N",
             help="Stop after N failed photographs.  [default: never]",
+        ),
+        click.option(
+            "--gallery",
+            is_flag=True,
+            help="Then make index.html in the output folder, to look through in a browser.",
         ),
         click.option(
             "--json", "as_json", is_flag=True, help="One JSON object per photograph on stdout."

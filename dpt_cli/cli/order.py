@@ -11,6 +11,7 @@ from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.cli.console import say
+from dpt_cli.cli.gallery import for_gallery
 from dpt_cli.cli.options import RunOptions
 from dpt_cli.cli.pipe import is_single, plan_pipe
 from dpt_cli.cli.report import Report, counted
@@ -45,6 +46,8 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
     Raises:
         DptError: Nothing can be done.
     """
+    if options.gallery:
+        options = for_gallery(task, options)
     registry = load_registry(options.registry)
     spec, remark = choose_model(registry, task, options.model, options.weights)
     if remark and not options.quiet:

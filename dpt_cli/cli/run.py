@@ -7,6 +7,7 @@ import click
 from dpt_cli.checkpoint.fetch import hush_hub
 from dpt_cli.cli import memory
 from dpt_cli.cli.dry_run import tell_plan
+from dpt_cli.cli.gallery import write_gallery
 from dpt_cli.cli.order import Order
 from dpt_cli.cli.report import what_made
 from dpt_cli.engine import Engine
@@ -24,6 +25,7 @@ def run_task(order: Order) -> None:
         DptError: Nothing could be done, or nothing more.
     """
     options, report, run = order.options, order.report, order.run
+    is_whole = True  # the gallery
     hush_hub(progress_bars=not options.quiet)
     try:
         with report:
@@ -40,7 +42,11 @@ def run_task(order: Order) -> None:
         tell_plan(run, todo, report)
     else:
         report.summary(options.output, what_made(order.spec, run.engine))
-    if report.num_failed and not options.dry_run:
+        if options.gallery and report.num_done + report.num_skipped:
+            is_whole = write_gallery(
+                options.output, force=options.force, quiet=options.quiet, as_json=options.as_json
+            )
+    if (report.num_failed and not options.dry_run) or not is_whole:
         click.get_current_context().exit(SOME_FAILED)
 
 

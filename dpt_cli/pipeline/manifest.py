@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,6 +216,20 @@ class Manifest:
         }
         source = {"path": _real(photograph), **stamp}
         self._append("done", outputs, source, files={**files}, **made)
+
+    def made(self) -> Iterator[tuple[str, Facts]]:
+        """Yield the name of each output that was finished, and the last `done` record of it."""
+        last, record = "", _parsed("")
+        for name, line in self._lines.items():
+            if line != last:
+                last, record = line, _parsed(line)
+            if record:
+                yield name, record
+
+    def wrote(self, output: Path, stamp: Stamp, state: Literal["begun", "done"]) -> None:
+        """Record a file made of the whole folder; `begun` before it gets its name, then `done`."""
+        source = {"path": _real(self.folder)}
+        self._append(state, {"folder": output}, source, files={"folder": stamp})
 
     def failed(self, photograph: Path, error: str, traceback: str = "") -> None:
         """Record why a photograph could not be done; the next run tries again."""
