@@ -31,7 +31,13 @@ class OutputFolder:
         self.path.mkdir()
 
     def add(
-        self, name: str, maps: Mapping[str, Values], *, quantity: str, size: tuple[int, int]
+        self,
+        name: str,
+        maps: Mapping[str, Values],
+        *,
+        quantity: str,
+        size: tuple[int, int],
+        options: Mapping[str, Any] | None = None,
     ) -> Path:
         """Record maps of a photograph, by format, as made; return the photograph.
 
@@ -50,29 +56,33 @@ class OutputFolder:
                 np.save(outputs[kind], array)
             else:
                 Image.fromarray(array).save(outputs[kind])
-        self._record(photograph, outputs, maps.get("npy"), quantity)
+        settings = {"task": "segment" if quantity == "labels" else "depth", "engine": "torch"}
+        facts = _facts(quantity, maps.get("npy"))
+        self._record(photograph, outputs, {**settings, **(options or {})}, facts)
         return photograph
 
     def _record(
         self,
         photograph: Path,
         outputs: Mapping[str, Path],
-        values: Values | None,
-        quantity: str,
+        settings: Mapping[str, Any],
+        facts: Mapping[str, Any],
     ) -> None:
-        facts: dict[str, Any] = {"quantity": quantity, "unit": None, "min": None, "max": None}
-        if quantity != "labels":
-            facts["unit"] = "m" if quantity == "depth" else "relative"
-            if values is not None and np.isfinite(values).any():
-                finite = values[np.isfinite(values)]
-                facts |= {"min": float(finite.min()), "max": float(finite.max())}
-        facts |= {"network_hw": [96, 96], "precision": "fp32"}
-        task = "segment" if quantity == "labels" else "depth"
         files = {kind: stamp_of(path) for kind, path in outputs.items()}
-        recipe = Recipe({"task": task, "engine": "torch"}, f"{task}/small", WEIGHTS_SHA256)
+        recipe = Recipe(settings, f"{settings['task']}/small", WEIGHTS_SHA256)
         with Manifest(self.path) as manifest:
             manifest.begin(photograph, outputs, files)
             manifest.done(photograph, stamp_of(photograph), outputs, files, recipe, facts)
+
+
+def _facts(quantity: str, values: Values | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {"quantity": quantity, "unit": None, "min": None, "max": None}
+    if quantity != "labels":
+        facts["unit"] = "m" if quantity == "depth" else "relative"
+        if values is not None and np.isfinite(values).any():
+            finite = values[np.isfinite(values)]
+            facts |= {"min": float(finite.min()), "max": float(finite.max())}
+    return facts | {"network_hw": [96, 96], "precision": "fp32"}
 
 
 def ramp(height: int, width: int, low: float, high: float) -> npt.NDArray[np.float32]:

@@ -6,7 +6,17 @@ import click
 _HEADINGS: dict[str, tuple[str, ...]] = {
     "Input and output": (
         *("task", "output", "formats", "colormap", "invert", "opacity", "classes", "legend"),
-        *("list_classes", "gallery", "from_file", "nul", "images", "no_drift", "csv", "plot"),
+        *(
+            "list_classes",
+            "label_base",
+            "gallery",
+            "from_file",
+            "nul",
+            "images",
+            "no_drift",
+            "csv",
+            "plot",
+        ),
     ),
     "Model": ("models", "model", "weights", "resolution", "multiple_of", "registry", "offline"),
     "Speed": ("device", "precision", "engine", "batch_size", "cuda_graphs", "runs"),

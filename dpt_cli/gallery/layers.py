@@ -18,10 +18,6 @@ RGB = npt.NDArray[np.uint8]
 Json = dict[str, Any]
 
 _HASH_DIGITS = 12
-# The format to show where no file holds values, the one in the photograph's own frame first.
-_PICTURES = ("color", "overlay")
-# The overlay's legend stands beside the photograph.
-_FRAMED = ("color",)
 
 
 def layer_of(folder: Path, layer: Layer) -> tuple[Json, RGB]:
@@ -38,9 +34,10 @@ def layer_of(folder: Path, layer: Layer) -> tuple[Json, RGB]:
     }
     values = values_of(folder, layer)
     if values is None:
-        kind = next((it for it in _PICTURES if it in layer.files), next(iter(layer.files)))
-        picture = {"picture": url_of(layer.files[kind]), "is_framed": kind in _FRAMED}
-        return about | picture, _rgb(pixels_of(folder / layer.files[kind]))
+        name = layer.files[layer.picture_format]
+        # Beside the overlay is its legend: only colours alone have the photograph's frame.
+        picture = {"picture": url_of(name), "is_framed": layer.picture_format == "color"}
+        return about | picture, _rgb(pixels_of(folder / name))
     if layer.task == "segment":
         shown, small = _labels(values)
     else:

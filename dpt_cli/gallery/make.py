@@ -72,18 +72,20 @@ def make_gallery(
         _check(path, manifest, force=force)
         manifest.sweep(is_temporary)
         contents = contents_of(folder, manifest)
-        left_out = [(it, "gone or changed since dpt made it") for it in contents.left_out]
+        left_out = [*contents.left_out]
         pictures = []
         with ThreadPoolExecutor(min(_MAX_WORKERS, num_cores())) as workers:
             errors = workers.map(lambda picture: _make_files(folder, picture), contents.pictures)
-            for picture, error in zip(contents.pictures, errors, strict=True):
+            outcomes = zip(contents.pictures, errors, strict=True)
+            for num_ready, (picture, error) in enumerate(outcomes, 1):
                 if error is None:
                     pictures.append(picture)
                 else:
                     left_out.append((folder / picture.name, str(error)))
-                progress(len(pictures) + len(left_out), len(contents.pictures))
+                progress(num_ready, len(contents.pictures))
         if not pictures:
-            raise InputError(f"{folder}: every map is gone or was changed; nothing to show")
+            reason = "{}: {}".format(*left_out[0]) if left_out else "no run finished one there"
+            raise InputError(f"no map in {folder} can be shown; {reason}")
         _publish(path, page(folder, pictures, FILES_NAME), manifest, force=force)
         _sweep(folder / FILES_NAME, {picture.key for picture in pictures})
     return Gallery(

@@ -17,6 +17,9 @@ PAGE_NAME = "index.html"
 # By task, the formats that hold values; the most exact first.
 VALUE_FORMATS = {"depth": ("npy", "png16"), "segment": ("npy", "labels")}
 
+# Those that are pictures, the one in the photograph's own frame first.
+_PICTURE_FORMATS = ("color", "overlay", "side")
+
 # To be raised with every change of what is written per picture.
 _VERSION = 1
 
@@ -34,6 +37,11 @@ class Layer:
     task: str
     record: Record
     files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def picture_format(self) -> str:
+        """Return the format to show where no file holds values; empty where there is none."""
+        return next((kind for kind in _PICTURE_FORMATS if kind in self.files), "")
 
     @property
     def value_format(self) -> str | None:
@@ -69,30 +77,35 @@ class Contents:
 
     Attributes:
         pictures: In natural order of their names.
-        left_out: Files that the manifest names and that are gone or were changed since.
+        left_out: Files that it does not show, each with the reason.
     """
 
     pictures: list[Picture]
-    left_out: list[Path]
+    left_out: list[tuple[Path, str]]
 
 
 def contents_of(folder: Path, manifest: Manifest) -> Contents:
     """Return the pictures of an output folder."""
     layers: dict[tuple[str, str], dict[str, Layer]] = {}
-    left_out = []
+    left_out: list[tuple[Path, str]] = []
     for name, kind, record in _made(manifest):
         if not is_same(folder / name, record["files"][kind]):
-            left_out.append(folder / name)
+            left_out.append((folder / name, "gone or changed since dpt made it"))
             continue
         task = record["settings"]["task"]
         parent = name.rpartition("/")[0]
         of_photograph = layers.setdefault((record["input"]["path"], parent), {})
         layer = of_photograph.setdefault(_identity(record), Layer(task, record))
         layer.files[kind] = name
-    pictures = [
-        _picture(Path(path), parent, list(found.values()))
-        for (path, parent), found in layers.items()
-    ]
+    pictures = []
+    for (path, parent), found in layers.items():
+        shown = [it for it in found.values() if it.value_format or it.picture_format]
+        if shown:
+            pictures.append(_picture(Path(path), parent, shown))
+        for layer in (it for it in found.values() if it not in shown):
+            needed = ", ".join((*VALUE_FORMATS[layer.task], *_PICTURE_FORMATS))
+            reason = f"nothing to show; one of {needed} would be"
+            left_out += [(folder / name, reason) for name in layer.files.values()]
     pictures.sort(key=lambda picture: (_natural(picture.name), picture.key))
     return Contents(pictures, left_out)
 

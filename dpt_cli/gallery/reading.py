@@ -11,7 +11,7 @@ from PIL import Image
 from dpt_cli.errors import InputError
 from dpt_cli.gallery.pictures import Layer
 
-Values = npt.NDArray[np.generic]
+Values = npt.NDArray[Any]
 
 
 def values_of(folder: Path, layer: Layer) -> Values | None:
@@ -29,11 +29,14 @@ def values_of(folder: Path, layer: Layer) -> Values | None:
             array: Values = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: {error}") from error
-    elif kind == "labels":
-        # Value 0 is "other objects"; it becomes 255, which has no class.
-        array = pixels_of(path) - np.uint8(1)
     else:
-        array = _depth_of_png16(pixels_of(path), layer.record.get("facts", {}))
+        array = pixels_of(path)
+    if kind == "png16":
+        array = _depth_of_png16(array, layer.record["facts"])
+    if layer.task == "segment":
+        base = layer.record["settings"].get("label_base")
+        # Unknown is 255, or where classes count from 1 it is 0, which becomes 255.
+        array = array - np.uint8((1 if kind == "labels" else 0) if base is None else base)
     if array.ndim != 2:
         raise InputError(f"{path}: expected height and width, not the shape {array.shape}")
     return array
@@ -53,7 +56,7 @@ def pixels_of(path: Path) -> npt.NDArray[Any]:
     return pixels
 
 
-def _depth_of_png16(pixels: npt.NDArray[np.uint16], facts: Mapping[str, Any]) -> Values:
+def _depth_of_png16(pixels: Values, facts: Mapping[str, Any]) -> Values:
     levels = pixels.astype(np.float32)
     if facts.get("quantity") == "depth":
         # 0 is unknown; where pixels were clipped, 65535 is only a lower bound.

@@ -119,11 +119,17 @@ def test_a_large_map_is_sampled_not_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(shown_values(layer), expected, rtol=0, atol=11 / 65534)
 
 
-@pytest.mark.parametrize("kind", ["npy", "labels"])
-def test_classes_are_the_maps_own(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "label_base", "first"),
+    [("npy", None, 0), ("labels", None, 1), ("npy", 1, 1), ("labels", 0, 0)],
+)
+def test_classes_are_the_maps_own(
+    tmp_path: Path, kind: str, label_base: int | None, first: int
+) -> None:
     folder = OutputFolder(tmp_path)
-    stored = LABELS if kind == "npy" else LABELS + np.uint8(1)
-    folder.add("a.png", {kind: stored}, quantity="labels", size=(40, 30))
+    stored = LABELS + np.uint8(first)
+    options = {"label_base": label_base}
+    folder.add("a.png", {kind: stored}, quantity="labels", size=(40, 30), options=options)
     invoke("gallery", folder.path)
     (layer,) = about(folder, cards(folder)[0])["layers"]
     np.testing.assert_array_equal(unpacked(layer), LABELS)
@@ -145,6 +151,13 @@ def test_without_a_file_of_values_the_picture_is_shown(folder: OutputFolder) -> 
     (layer,) = about(folder, cards(folder)[1])["layers"]
     assert "data" not in layer
     assert (folder.path / unquote(layer["picture"])).is_file()
+
+
+def test_maps_that_are_no_pictures_are_named_and_left_out(folder: OutputFolder) -> None:
+    folder.add("b.png", {"stats": LABELS}, quantity="labels", size=(40, 30))
+    result = invoke("gallery", folder.path, code=3)
+    assert "b_labels_stats.png" in result.stderr
+    assert [card["data-name"] for card in cards(folder)] == ["a.png"]
 
 
 def test_the_same_folder_gives_the_same_bytes(folder: OutputFolder) -> None:
