@@ -1,4 +1,8 @@
-"""What of this machine is ours to use: its cores and its free memory."""
+"""The cores and the free memory of this machine.
+
+psutil reads the same figures of /proc, but knows neither the limits of control groups nor the
+memory that malloc keeps, so that most of this would remain.
+"""
 
 import ctypes
 import os
@@ -17,7 +21,7 @@ def num_cores() -> int:
 
 
 def free_memory() -> int | None:
-    """Return the memory that this process could still take [bytes]; None where nobody says."""
+    """Return the memory that this process could still take [bytes]; None where it is unknown."""
     known = [figure_in_kb(_PROC / "meminfo", "MemAvailable"), _free_in_container()]
     return min((number for number in known if number is not None), default=None)
 
@@ -32,7 +36,7 @@ def figure_in_kb(path: Path, key: str) -> int | None:
 
 
 def lines_of(path: Path) -> list[str]:
-    """Return the lines of a file in which the system says something; none where it is not there."""
+    """Return the lines of a system file; none where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -40,7 +44,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def _free_in_container() -> int | None:
-    """Return what control groups (version 2) leave; pages of files give way when needed."""
+    """Return what control groups (version 2) leave [bytes]; cached files give way when needed."""
     limit, used = (_first_word(_CGROUP / name) for name in ("memory.max", "memory.current"))
     if not (limit.isdigit() and used.isdigit()):
         return None
@@ -54,7 +58,7 @@ def _first_word(path: Path) -> str:
 
 
 class _MallInfo(ctypes.Structure):
-    """mallinfo2(3): of these figures `fordblks` is what was freed and kept."""
+    """The result of mallinfo2(3); `fordblks` is the memory that was freed and kept."""
 
     _fields_ = [  # ctypes wants a list
         (name, ctypes.c_size_t)
@@ -66,7 +70,7 @@ class _MallInfo(ctypes.Structure):
 
 
 def kept_memory() -> int:
-    """Return what glibc keeps of freed memory for the next request [bytes]."""
+    """Return the freed memory that glibc keeps for the next request [bytes]."""
     if sys.platform != "linux":
         return 0
     # Since glibc 2.33.

@@ -18,7 +18,10 @@ from dpt_cli.model.architectures import ARCHITECTURES, architecture_from_table
 from dpt_cli.model.config import Architecture
 
 _PACKAGE = Path(__file__).parents[1]
-_MAX_TOML_BYTES = 4 * 2**20
+# People write files of some kilobytes; a large pyproject.toml has some 100 kB.
+MAX_TOML_BYTES = 1_000_000
+# The time of tomllib grows with the square of the parts of a dotted key: this much takes 0.5 s.
+_MAX_TOML_WORK = 10_000_000
 _VECTORS = ("target_hw", "mean", "std")
 
 
@@ -75,18 +78,22 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file, with or without the byte order mark that Windows editors add.
 
     Raises:
-        OSError: It cannot be read, or is no file of a size that people write.
-        ValueError: It is not UTF-8, or not TOML.
+        OSError: It cannot be read, is not a regular file, or is too large.
+        ValueError: It is not TOML in UTF-8, or nested too deeply.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
         raise OSError(errno.EINVAL, "not a regular file", path)
-    if status.st_size > _MAX_TOML_BYTES:
-        raise OSError(errno.EFBIG, f"larger than {_MAX_TOML_BYTES} bytes", path)
+    if status.st_size > MAX_TOML_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {MAX_TOML_BYTES} bytes", path)
+    text = path.read_text(encoding="utf-8-sig")
+    dots = [line.count(".") for line in text.splitlines()]
+    if max(dots, default=0) * (sum(dots) + len(dots)) > _MAX_TOML_WORK:
+        raise ValueError("nested too deeply")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

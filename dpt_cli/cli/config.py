@@ -2,26 +2,26 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from click.shell_completion import CompletionItem
 
 from dpt_cli.checkpoint.registry import load_registry
-from dpt_cli.checkpoint.specs import TASKS
+from dpt_cli.checkpoint.specs import Task
 from dpt_cli.cli.console import put, say
 from dpt_cli.cli.options import debug_option, registry_option
 from dpt_cli.cli.settings import (
+    REFUSED,
     SettingsCommand,
-    collect_refusals,
     commands_with_settings,
     given,
     keyed_options,
     origin,
 )
-from dpt_cli.cli.settings_files import read_settings_files, user_settings_path
+from dpt_cli.cli.settings_files import read_tables, user_settings_path
 from dpt_cli.errors import did_you_mean
 
 _HEADINGS = {"command": "COMMAND", "option": "OPTION", "value": "VALUE", "from": "FROM"}
@@ -41,11 +41,11 @@ def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 def config(ctx: click.Context, command: str | None, as_json: bool, registry: Path | None) -> None:
     """Show each option's value and where it came from.
 
-    Flags beat DPT_* variables, then come ./dpt.toml (or [tool.dpt] in ./pyproject.toml), the
-    user's own file, the default. Keys are the options' names. A command's table beats the keys
-    above it, as DPT_DEPTH_MODEL beats DPT_MODEL.
+    A flag beats a DPT_* variable, which beats ./dpt.toml (or [tool.dpt] in ./pyproject.toml), your
+    own file and the default, in this order. Keys are the names of the options. A command's own
+    table beats the keys above it, just as DPT_DEPTH_MODEL beats DPT_MODEL.
 
-    A file in the current folder may have come from anyone: it is announced, and may not set
+    A file in the current folder may have come from anyone. It is announced, and it cannot set
     registry, weights, csv, plot or an output outside the folder.
 
     \b
@@ -75,7 +75,7 @@ def config(ctx: click.Context, command: str | None, as_json: bool, registry: Pat
     else:
         for line in _table(rows):
             put(line)
-    for line in (*_remarks(root), *(f"refused: {refusal}" for refusal in refusals)):
+    for line in (*_remarks(root, commands), *(f"refused: {refusal}" for refusal in refusals)):
         say(line)
 
 
@@ -89,9 +89,9 @@ def _rows(
     flags: Sequence[str],
     refusals: dict[str, None],
 ) -> list[dict[str, Any]]:
-    # Parsed as it would be run, under a parent of its own: what it remembers stays there.
+    # Parsed as it would be run, under a parent context of its own, which keeps its state apart.
     parent = click.Context(root, info_name="dpt", **root.context_settings)
-    collect_refusals(parent, refusals)
+    parent.meta[REFUSED] = refusals
     takes_inputs = any(isinstance(parameter, click.Argument) for parameter in command.params)
     words = [*flags, *(["INPUT"] if takes_inputs else [])]
     ctx = command.make_context(command.name, words, parent=parent)
@@ -99,27 +99,20 @@ def _rows(
     for key, option in keyed_options(command).items():
         value = _value(ctx, option)
         if key == "model" and not value:
-            task = str(ctx.params.get("task", command.name))
-            value = _default_model(task, ctx.params["registry"])
+            task = ctx.params.get("task", command.name)
+            value = load_registry(ctx.params["registry"]).find(cast("Task", task)).name
         place = origin(ctx, option)
         rows.append({"command": command.name, "option": key, "value": value, "from": place})
     return rows
 
 
-def _default_model(name: str, registry: Path | None) -> str | None:
-    for task in TASKS:
-        if task == name:
-            return load_registry(registry).find(task).name
-    return None
-
-
 def _value(ctx: click.Context, option: click.Option) -> Any:
     """Return an option's value in JSON's types."""
-    beforehand = given(ctx, option)
+    in_advance = given(ctx, option)
     if option.expose_value:
         value = ctx.params[option.name]
     else:
-        value = option.is_flag and bool(option.type_cast_value(ctx, beforehand))
+        value = option.is_flag and bool(option.type_cast_value(ctx, in_advance))
     if isinstance(value, Path):
         return str(value)
     if value == ():
@@ -127,7 +120,7 @@ def _value(ctx: click.Context, option: click.Option) -> Any:
     if isinstance(value, tuple):
         # Sizes and numbers are shown as they were written.
         is_words = all(isinstance(word, str) for word in value)
-        return list(value) if is_words else beforehand or option.default
+        return list(value) if is_words else in_advance or option.default
     return value
 
 
@@ -145,12 +138,13 @@ def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _remarks(root: click.Command) -> list[str]:
-    """Name the files that were read or could be, and variables that look like ours but are not."""
-    files, _ = read_settings_files()
-    lines = [f"read: {file.place()}" for file in files]
-    user = user_settings_path()
-    if str(user) not in (file.label for file in files):
+def _remarks(root: click.Command, commands: Collection[str]) -> list[str]:
+    """Name the files that were read or could be, and DPT_ variables that no option reads."""
+    tables, _ = read_tables(commands)
+    places = [table.place for table in tables if not table.command]
+    lines = [f"read: {place}" for place in places]
+    user = str(user_settings_path())
+    if user not in places:
         lines.append(f"not there: {user}")
     options = [
         option

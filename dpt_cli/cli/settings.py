@@ -1,6 +1,6 @@
-"""Options set beforehand: flags beat `DPT_*` variables, `./dpt.toml`, the user's file, defaults.
+"""Options set in advance: flags beat `DPT_*` variables, `./dpt.toml`, the user's file, defaults.
 
-Click does the choosing. This file names the variables, hands click the files' values as its
+Click chooses among them. This module names the variables, hands click the files' values as its
 default map, remembers where a value came from, and announces a file in the current folder.
 """
 
@@ -15,69 +15,76 @@ from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.help import write_options
 from dpt_cli.cli.settings_files import (
     FLAGS_ONLY,
+    Options,
     Setting,
-    SettingsFile,
     problems_in,
-    read_settings_files,
+    read_tables,
     settings_in,
     user_settings_path,
 )
 from dpt_cli.errors import RegistryError, SettingsError
 
-_ORIGINS = "dpt.origins"
-_REFUSED = "dpt.refused"
+# In a context's `meta`: a dictionary in which refused settings are collected instead of raised.
+REFUSED = "dpt.refused"
+_PLACES = "dpt.places"
+_IN_ADVANCE = (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
 
 
 class SettingsCommand(click.Command):
-    """A command whose options can be set beforehand, under the long option's name.
+    """A command whose options can be set in advance, under the name of the long option.
 
     Attributes:
-        has_table: A table of its own in a file, and variables of its own (`DPT_DEPTH_MODEL`),
-            beat the keys and variables that all commands share.
+        has_table: Whether it has a table of its own in a file, and variables of its own
+            (`DPT_DEPTH_MODEL`). They beat the keys and variables that all commands share.
     """
 
     def __init__(self, *args: Any, has_table: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.has_table = has_table
         own = (f"DPT_{self.name}_",) if has_table else ()
+        # click's auto_envvar_prefix knows one name per option, after the parameter (FORMATS, not
+        # FORMAT), and click reads it only after the names given here: DPT_MODEL would beat
+        # DPT_DEPTH_MODEL.
         for key, option in keyed_options(self).items():
             names = (prefix + key for prefix in (*own, "DPT_"))
             option.envvar = [name.replace("-", "_").upper() for name in names]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse with the files' values for defaults; a file that cannot be is told after help.
+        """Parse with the files' values as defaults. Problems are reported only after `--help`.
 
         Raises:
-            SettingsError: A file does not parse, a key or a value's type cannot be, or a file in
-                the current folder sets what it may not.
+            SettingsError: A file does not parse, has an unknown key or a value of a wrong type, or
+                is in the current folder and sets what it must not.
         """
-        files, problems = read_settings_files()
-        table = self.name if self.has_table else None
-        found, refused = settings_in(files, keyed_options(self), table)
-        ctx.default_map = {name: setting.value for name, setting in found.items()}
-        ctx.meta[_ORIGINS] = {name: setting.place for name, setting in found.items()}
+        options = _options_of_commands(ctx.find_root().command)
+        tables, problems = read_tables(options.keys() - {""})
+        own = str(self.name) if self.has_table else ""
+        accepted, refused = settings_in(tables, keyed_options(self), own)
+        ctx.default_map = {name: setting.value for name, setting in accepted.items()}
+        ctx.meta[_PLACES] = {name: setting.table.place for name, setting in accepted.items()}
         try:
             rest = super().parse_args(ctx, args)
         except click.BadParameter as error:
-            _tell_origin(error, ctx)
+            _add_origin(error, ctx)
             raise
-        if not ctx.resilient_parsing:
-            problems += _problems(ctx.find_root().command, files)
-            if problems:
-                more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-                raise SettingsError(problems[0] + more)
-            if _REFUSED in ctx.meta:
-                ctx.meta[_REFUSED].update((_refusal(it), None) for it in refused.values())
-                return rest
-            for name, setting in refused.items():
-                # What the user sets elsewhere is used, and the file's value is not missed.
-                if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
-                    raise SettingsError(_refusal(setting))
-            _announce(ctx, found)
+        if ctx.resilient_parsing:
+            return rest
+        problems += problems_in(tables, options)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise SettingsError(problems[0] + more)
+        if REFUSED in ctx.meta:
+            ctx.meta[REFUSED].update((_refusal(setting), None) for setting in refused.values())
+            return rest
+        for name, setting in refused.items():
+            # A value that the user sets elsewhere wins anyway.
+            if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+                raise SettingsError(_refusal(setting))
+        _announce(ctx, accepted)
         return rest
 
     def get_help(self, ctx: click.Context) -> str:
-        """Return the help, whose defaults may come from a file."""
+        """Return the help; its defaults may come from a file."""
         return printable(super().get_help(ctx), keep_lines=True)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -85,15 +92,15 @@ class SettingsCommand(click.Command):
         write_options(self, ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; a value that turns out wrong is told with the place it was set in."""
+        """Run; an error about a value set in advance names the place it was set in."""
         try:
             return super().invoke(ctx)
         except click.BadParameter as error:
-            _tell_origin(error, ctx)
+            _add_origin(error, ctx)
             raise
         except RegistryError as error:
             option = keyed_options(self).get("model")
-            if option is None or not _was_set(ctx, option):
+            if option is None or not _is_in_advance(ctx, option):
                 raise
             value = ctx.params.get(option.name)
             names = value if isinstance(value, tuple) else (value,)
@@ -121,73 +128,65 @@ def commands_with_settings(root: click.Command) -> Iterator[SettingsCommand]:
             yield from commands_with_settings(command)
 
 
-def collect_refusals(ctx: click.Context, refusals: dict[str, None]) -> None:
-    """Have commands that are parsed below a context add what is refused instead of stopping."""
-    ctx.meta[_REFUSED] = refusals
-
-
 def given(ctx: click.Context, option: click.Option) -> Any:
-    """Return what an option was given beforehand, unconverted; None where it was not."""
-    source = ctx.get_parameter_source(option.name)
-    if source is ParameterSource.ENVIRONMENT:
-        return os.environ[origin(ctx, option)]
-    return ctx.default_map[option.name] if ctx.default_map and _was_set(ctx, option) else None
+    """Return the value an option has in advance, unconverted; None where it has none."""
+    if not _is_in_advance(ctx, option):
+        return None
+    place = origin(ctx, option)
+    return os.environ.get(place) or (ctx.default_map or {}).get(option.name)
 
 
 def origin(ctx: click.Context, option: click.Option) -> str:
-    """Say where an option's value came from: a flag, a variable, a file or `default`."""
+    """Return where an option's value came from: a flag, a variable, a file or `default`."""
     source = ctx.get_parameter_source(option.name)
     if source is ParameterSource.COMMANDLINE:
         return option.opts[-1]
     if source is ParameterSource.ENVIRONMENT:
         return next(name for name in option.envvar or () if os.environ.get(name))
     if source is ParameterSource.DEFAULT_MAP:
-        return str(ctx.meta[_ORIGINS][option.name])
+        return str(ctx.meta[_PLACES][option.name])
     return "default"
 
 
-def _problems(root: click.Command, files: list[SettingsFile]) -> list[str]:
-    commands = {command: keyed_options(command) for command in commands_with_settings(root)}
-    tables = {str(command.name): keyed for command, keyed in commands.items() if command.has_table}
-    # What several commands share has the type of the first: `bench` takes lists where others do
-    # not, and a list at the top would stop those.
-    shared: dict[str, click.Option] = {}
-    for keyed in commands.values():
-        shared = {**keyed, **shared}
-    return problems_in(files, tables, shared)
+def _options_of_commands(root: click.Command) -> dict[str, Options]:
+    """Return the options by command; under an empty name, those that all commands share."""
+    commands = list(commands_with_settings(root))
+    # An option of several commands has the type of the first: `bench` takes lists where others do
+    # not, and a list at the top of a file would stop those.
+    shared = {key: it for command in commands[::-1] for key, it in keyed_options(command).items()}
+    own = {str(it.name): keyed_options(it) for it in commands if it.has_table}
+    return {**own, "": shared}
 
 
 def _refusal(setting: Setting) -> str:
     key = setting.key.replace("_", "-")
     variable = f"DPT_{key.replace('-', '_').upper()}"
     return (
-        f"{setting.place}: {setting.key} is not taken from a file in the current folder, as "
-        f"{setting.refusal}: give --{key}, set {variable}, or put it into {user_settings_path()}"
+        f"{setting.table.place}: {setting.key} is not accepted from a file in the current folder, "
+        f"because {setting.refusal}: give --{key}, set {variable}, or put it into "
+        f"{user_settings_path()}"
     )
 
 
-def _announce(ctx: click.Context, found: dict[str, Setting]) -> None:
-    """Say which settings come from the current folder, which may have come from anyone."""
-
-    def is_used(name: str) -> bool:
-        return ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
-
-    used = [setting for name, setting in found.items() if setting.file.is_local and is_used(name)]
-    quiet = found.get("quiet")
-    silenced_by_file = is_used("quiet") and quiet is not None and quiet.file.is_local
-    if used and (silenced_by_file or not ctx.params.get("quiet")):
-        keys = ", ".join(dict.fromkeys(setting.key for setting in used))
-        say(f"dpt: settings from {used[0].file.place()}: {keys}")
+def _announce(ctx: click.Context, accepted: dict[str, Setting]) -> None:
+    """Print which settings come from the current folder, whose files may come from anyone."""
+    used = {
+        name: setting
+        for name, setting in accepted.items()
+        if setting.table.is_local and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    }
+    if used and ("quiet" in used or not ctx.params.get("quiet")):
+        keys = ", ".join(dict.fromkeys(setting.key for setting in used.values()))
+        say(f"dpt: settings from {next(iter(used.values())).table.place}: {keys}")
 
 
-def _was_set(ctx: click.Context, option: click.Option) -> bool:
-    beforehand = (ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
-    return ctx.get_parameter_source(option.name) in beforehand
+def _is_in_advance(ctx: click.Context, option: click.Option) -> bool:
+    return ctx.get_parameter_source(option.name) in _IN_ADVANCE
 
 
-def _tell_origin(error: click.BadParameter, ctx: click.Context) -> None:
+def _add_origin(error: click.BadParameter, ctx: click.Context) -> None:
     for key, option in keyed_options(ctx.command).items():
         if option is error.param or error.param_hint == f"--{key}":
-            if _was_set(ctx, option):
+            if _is_in_advance(ctx, option):
                 error.param_hint = f"'--{key}' (set by {origin(ctx, option)})"
             return

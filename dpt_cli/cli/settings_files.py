@@ -1,21 +1,34 @@
-"""The settings files: where they lie, what they hold, and what they may hold."""
+"""The settings files: where they are, what they hold, and which of them may set what.
+
+A file in the current folder may have come from anyone. It may choose how photographs become maps,
+but not where code, weights or the user's files are read or written.
+"""
 
 import os
+import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dpt_cli.cli.settings_trust import is_there, read_settings, refusal, unusable
+from dpt_cli.checkpoint.registry import read_toml
 from dpt_cli.cli.values import NameList
 from dpt_cli.errors import did_you_mean
 
-# Of one run and no other: what may overwrite is not to hide in a folder of photographs.
+# These belong to one run: an option that overwrites must not hide in a folder of photographs.
 FLAGS_ONLY = ("force", "dry-run", "from", "list-classes")
 
+# Why a file in the current folder may not set an option.
+_REFUSALS = {
+    "registry": "it decides what is downloaded and loaded",
+    "weights": "it decides which file is loaded",
+    "csv": "it decides which file is written",
+    "plot": "it decides which file is written",
+}
+_MAX_INT = 2**63
 _MAX_SHOWN = 200  # characters of a wrong value
 
 _PROJECT = Path("dpt.toml")
@@ -25,42 +38,37 @@ Options = Mapping[str, click.Option]  # by key
 
 
 @dataclass(frozen=True)
-class SettingsFile:
-    """A file that was read."""
+class Table:
+    """A table of a settings file.
 
-    label: str
-    table: Mapping[str, Any]
-    above: str = ""
-    is_local: bool = False  # in the current folder, which may have come from anyone
+    Attributes:
+        place: The file and the table, for messages.
+        command: The command it is for; empty for the top of the file, which is for all.
+        values: Its keys and values.
+        is_local: Whether the file is in the current folder.
+    """
 
-    def place(self, table: str = "") -> str:
-        """Return the file, and the table where it is not the file's top."""
-        header = ".".join(filter(None, (self.above, table)))
-        return f"{self.label} [{header}]" if header else self.label
+    place: str
+    command: str
+    values: Mapping[str, Any]
+    is_local: bool
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a file has for an option.
+    """A file's value for an option.
 
     Attributes:
-        value: As the command line would have it.
-        file: The file.
-        table: The command's table in it; empty for the file's top.
-        key: As the file spells it.
-        refusal: Why it is not taken from this file; empty where it is.
+        value: The value as the command line would have it.
+        table: Where it stands.
+        key: The key as the file spells it.
+        refusal: Why it is not accepted from this file; empty where it is.
     """
 
     value: Any
-    file: SettingsFile
-    table: str
+    table: Table
     key: str
     refusal: str
-
-    @property
-    def place(self) -> str:
-        """The file and the table."""
-        return self.file.place(self.table)
 
 
 def user_settings_path() -> Path:
@@ -71,104 +79,117 @@ def user_settings_path() -> Path:
     elif sys.platform in ("win32", "darwin"):
         folder = Path(click.get_app_dir("dpt"))
     else:
-        # os.path: where there is no home, Path.expanduser raises.
+        # os.path: Path.expanduser raises where there is no home.
         folder = Path(os.path.expanduser("~/.config/dpt"))  # noqa: PTH111
     return folder / "config.toml"
 
 
-def read_settings_files() -> tuple[list[SettingsFile], list[str]]:
-    """Return the settings files that exist, nearest first, and what is wrong with them."""
-    files, problems = [], []
-    near = _PROJECT if is_there(_PROJECT) else _PYPROJECT
-    for path in (near, user_settings_path()):
-        if not is_there(path):
-            continue
+def read_tables(commands: Collection[str]) -> tuple[list[Table], list[str]]:
+    """Read the settings files that exist.
+
+    Args:
+        commands: The commands that may have a table of their own.
+
+    Returns:
+        The tables, those that win first, and what is wrong with the files.
+    """
+    tables: list[Table] = []
+    problems: list[str] = []
+    near = _PROJECT if _is_there(_PROJECT) else _PYPROJECT
+    for path in filter(_is_there, (near, user_settings_path())):
         is_local = path == near
         label = f".{os.sep}{path}" if is_local else str(path)
         try:
-            document = read_settings(path)
+            values = read_toml(path)
         except OSError as error:
             problems.append(f"cannot read {label}: {error.strerror}")
             continue
         except ValueError as error:
             problems.append(f"{label} is not valid TOML: {error}")
             continue
-        if path != _PYPROJECT:
-            files.append(SettingsFile(label, document, is_local=is_local))
-            continue
-        tools = document.get("tool")
-        table = tools.get("dpt") if isinstance(tools, dict) else None
-        if isinstance(table, dict):
-            files.append(SettingsFile(label, table, above="tool.dpt", is_local=True))
-        elif table is not None:
-            problems.append(f"{label}: tool.dpt must be a table, [tool.dpt]")
-    return files, problems
+        above = ""
+        if path == _PYPROJECT:
+            tools = values.get("tool")
+            values = tools.get("dpt", {}) if isinstance(tools, dict) else {}
+            if not isinstance(values, dict):
+                problems.append(f"{label}: tool.dpt must be a table, [tool.dpt]")
+                continue
+            if not values:
+                continue
+            above = "tool.dpt"
+        own = {key: it for key, it in values.items() if key in commands and isinstance(it, dict)}
+        rest = {key: it for key, it in values.items() if key not in own}
+        for command, content in (*own.items(), ("", rest)):
+            header = ".".join(filter(None, (above, command)))
+            place = f"{label} [{header}]" if header else label
+            tables.append(Table(place, command, content, is_local))
+    return tables, problems
 
 
 def settings_in(
-    files: Sequence[SettingsFile], options: Options, table: str | None
+    tables: Sequence[Table], options: Options, command: str
 ) -> tuple[dict[str, Setting], dict[str, Setting]]:
-    """Return what files have for a command's options: what is taken, and what is refused.
-
-    Both by parameter name. The keys of the command's own table beat those at the file's top.
-    """
-    found: dict[str, Setting] = {}
+    """Return a command's settings, accepted and refused, each by parameter name."""
+    accepted: dict[str, Setting] = {}
     refused: dict[str, Setting] = {}
-    for file in files:
-        own = file.table.get(table) if table else None
-        layers = [(own, table or "")] if isinstance(own, dict) else []
-        for layer, name in (*layers, (file.table, "")):
-            for key, value in layer.items():
-                option_key = key.replace("_", "-")
-                option = options.get(option_key)
-                if option is None or unusable(value) or not _fits(option, value):
-                    continue
-                typed = _as_typed(option, value)
-                why = refusal(option_key, typed) if file.is_local else ""
-                setting = Setting(typed, file, name, key, why)
-                (refused if why else found).setdefault(option.name, setting)
-    return found, refused
+    for table in tables:
+        for key, value in table.values.items() if table.command in ("", command) else ():
+            option = options.get(key.replace("_", "-"))
+            if option is None or _problem_with(option, value):
+                continue
+            typed = _as_typed(option, value)
+            why = _refusal(key.replace("_", "-"), str(typed)) if table.is_local else ""
+            target = refused if why else accepted
+            target.setdefault(option.name, Setting(typed, table, key, why))
+    return accepted, refused
 
 
-def problems_in(
-    files: Sequence[SettingsFile], tables: Mapping[str, Options], shared: Options
-) -> list[str]:
-    """Say which keys no command has, and which values are of the wrong type."""
-    problems: list[str] = []
-    for file in files:
-        for key, value in file.table.items():
-            if key in tables and isinstance(value, dict):
-                place = file.place(key)
-                checked = [_problem(name, it, tables[key], ()) for name, it in value.items()]
-            else:
-                place = file.place()
-                checked = [_problem(key, value, shared, tuple(tables))]
-            problems += [f"{place}: {problem}" for problem in checked if problem]
-    return problems
+def problems_in(tables: Sequence[Table], commands: Mapping[str, Options]) -> list[str]:
+    """Return what is wrong: keys that no command has, and values of the wrong type.
+
+    Args:
+        tables: The tables of all files.
+        commands: The options by command; under an empty name, those of the top of a file.
+    """
+    return [
+        f"{table.place}: {problem}"
+        for table in tables
+        for key, value in table.values.items()
+        if (problem := _problem(key, value, commands[table.command], commands))
+    ]
 
 
-def _problem(key: str, value: Any, options: Options, tables: Sequence[str]) -> str | None:
-    if key in tables:
+def _is_there(path: Path) -> bool:
+    """Return whether there is a settings file, good or bad; a folder is none."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _problem(key: str, value: Any, options: Options, commands: Collection[str]) -> str:
+    dashed = key.replace("_", "-")
+    if key in commands:
         return f"{key} must be a table, [{key}]"
-    if key.replace("_", "-") in FLAGS_ONLY:
+    if dashed in FLAGS_ONLY:
         return f"{key} belongs to one run: give it as a flag"
-    option = options.get(key.replace("_", "-"))
-    if option is None:
-        close = did_you_mean(key.replace("_", "-"), (*options, *tables))
+    if dashed not in options:
+        close = did_you_mean(dashed, (*options, *commands))
         hint = f" Did you mean {close!r}?" if close else ""
         return f"unknown key {key!r}.{hint} Keys are the long options of 'dpt COMMAND --help'."
-    why = unusable(value)
-    if why:
-        return f"{key} {why}"
-    if not _fits(option, value):
-        return f"{key} must be {_expected(option)[1]}, not {_short(value)}"
-    return None
+    problem = _problem_with(options[dashed], value)
+    return f"{key} {problem}" if problem else ""
 
 
-def _fits(option: click.Option, value: Any) -> bool:
-    types, _ = _expected(option)
+def _problem_with(option: click.Option, value: Any) -> str:
+    """Return why an option cannot take a value; empty where it can."""
+    types, expected = _expected(option)
     words = value if isinstance(value, list) else []
-    return type(value) in types and all(isinstance(word, str) for word in words)
+    if type(value) not in types or not all(isinstance(word, str) for word in words):
+        return f"must be {expected}, not {_short(value)}"
+    if isinstance(value, int) and abs(value) >= _MAX_INT:
+        return "is too large a number"
+    return "holds a NUL character" if "\0" in "".join(map(str, words or [value])) else ""
 
 
 def _short(value: Any) -> str:
@@ -199,8 +220,26 @@ def _as_typed(option: click.Option, value: Any) -> Any:
     """Return a file's value as the command line would have it."""
     words = value if isinstance(value, list) else [value]
     if isinstance(option.type, click.Path):
-        # As a shell does; os.path: where there is no home, Path.expanduser raises.
+        # As a shell does; os.path: Path.expanduser raises where there is no home.
         words = [os.path.expanduser(word) for word in words]  # noqa: PTH111
     if option.multiple:
         return words
     return ",".join(map(str, words)) if isinstance(value, list) else words[0]
+
+
+def _refusal(key: str, value: str) -> str:
+    """Return why a file in the current folder may not set an option; empty where it may."""
+    if key == "output" and _leaves(value):
+        return f"{value} lies outside the current folder"
+    return _REFUSALS.get(key, "")
+
+
+def _leaves(folder: str) -> bool:
+    """Return whether a path leads out of the current folder, by itself or through a link."""
+    path = Path(folder)
+    if path.anchor or ".." in path.parts:
+        return True
+    try:
+        return not path.resolve().is_relative_to(Path.cwd().resolve())
+    except (OSError, RuntimeError, ValueError):  # no current folder, a circle of links
+        return True

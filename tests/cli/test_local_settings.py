@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpt_cli.cli.settings_trust import MAX_BYTES
+from dpt_cli.checkpoint.registry import MAX_TOML_BYTES
 from front_door import FrontDoor, invoke, paths
 
 FILES = {"dpt.toml": "", "pyproject.toml": "[tool.dpt]\n"}
@@ -150,7 +150,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "dotted key": _text(b"a." * 400_000 + b"b = 1"),
     "many long keys": _text((b"a." * 500 + b"b = 1\n") * 900),
     "under a long header": _text(b"[" + b"a." * 5000 + b"b]\n" + b"c = 1\n" * 100_000),
-    "huge": _text(b"# " + b"x" * MAX_BYTES),
+    "huge": _text(b"# " + b"x" * MAX_TOML_BYTES),
     "not UTF-8": _text(b"device = '\xff'"),
     "NUL": _text(b"device = '\0'"),
     "escaped NUL": _text(b'output = "a\\u0000b"'),
