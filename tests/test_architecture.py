@@ -61,6 +61,13 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
             *("host", "errors"),
         },
     ),
+    "doctor": (
+        {"numpy", "torch", "huggingface_hub"},
+        {
+            *("predict", "pipeline", "formats", "photos", "checkpoint", "engine", "model"),
+            *("host", "errors", "version"),
+        },
+    ),
     "cli": ({"click", "rich", "numpy", "matplotlib"}, {""}),
     "": (set(), {""}),
 }
@@ -69,6 +76,7 @@ _OPENS_FILES = (
     "gallery",
     *("host", "bench.machine"),  # the operating system answers in files
     "calibration.known",
+    "doctor.folder",  # tries out a folder
     *("predict.conversion", "engine.openvino"),  # OpenVINO's own files
 )
 _OPENING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}

@@ -232,6 +232,7 @@ def test_a_run_writes_them_skips_them_and_redoes_what_the_base_changes(dpt: Fron
         "stats": "out/a_stats.json",
         "side": "out/a_segment_side.png",
     }
+    assert json.loads(Path("out/a_coco.json").read_text())["images"][0]["file_name"] == "a.png"
     names = {it["name"] for it in json.loads(Path("out/a_stats.json").read_text())["classes"]}
     with zipfile.ZipFile("out/a_masks.zip") as archive:
         assert {it.removesuffix(".png").replace("_", " ") for it in archive.namelist()} == names

@@ -20,6 +20,7 @@ from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
+from dpt_cli.cli.doctor import doctor
 from dpt_cli.cli.gallery import gallery
 from dpt_cli.cli.interrupts import WATCHER, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
@@ -148,6 +149,7 @@ def dpt() -> None:
     dpt segment photos/ -o out/      ADE20K classes painted over every photograph
     dpt bench                        how fast this machine is, and what resolution costs
     dpt models list                  the weights, their licence, what their numbers mean
+    dpt doctor                       whether this installation computes what it should
     """  # noqa: D301  # click wants the character, not the escape
 
 
@@ -156,6 +158,7 @@ dpt.add_command(segment)
 dpt.add_command(gallery)
 dpt.add_command(bench_command)
 dpt.add_command(models)
+dpt.add_command(doctor)
 dpt.add_command(config)
 
 
