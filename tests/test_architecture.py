@@ -37,6 +37,8 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "engine.openvino.engine": ({"numpy"}, {"errors"}),
     "formats": ({"numpy"}, {"maps", "photos", "errors"}),
     "metrics": ({"numpy"}, {"maps"}),
+    "metrics.protocol": (set(), set()),
+    "metrics.datasets": (set(), set()),
     "predict.pictures": ({"numpy", "PIL"}, {"photos"}),
     "predict": (
         {"numpy", "cv2"},
@@ -53,6 +55,13 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "gallery": (
         {"numpy", "cv2", "PIL", "jinja2", "markupsafe"},
         {"formats", "maps", "photos", "pipeline", "host", "errors", "version"},
+    ),
+    "evaluation": (
+        {"numpy", "cv2", "torch", "h5py", "scipy"},
+        {
+            *("pipeline", "predict", "formats", "metrics", "maps", "photos", "checkpoint.specs"),
+            *("engine", "errors"),
+        },
     ),
     "bench": (
         {"numpy", "torch"},
@@ -77,6 +86,7 @@ _OPENS_FILES = (
     *("host", "bench.machine"),  # the operating system answers in files
     "calibration.known",
     "doctor.folder",  # tries out a folder
+    "evaluation",
     *("predict.conversion", "engine.openvino"),  # OpenVINO's own files
 )
 _OPENING_CALLS = {"open", "write_text", "write_bytes", "read_bytes", "read_text", "unlink"}

@@ -21,6 +21,7 @@ from dpt_cli.cli.console import printable, say
 from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
 from dpt_cli.cli.doctor import doctor
+from dpt_cli.cli.eval import evaluate
 from dpt_cli.cli.gallery import gallery
 from dpt_cli.cli.interrupts import WATCHER, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
@@ -148,6 +149,7 @@ def dpt() -> None:
     dpt depth photo.jpg              a colour depth map in ./dpt-out
     dpt segment photos/ -o out/      ADE20K classes painted over every photograph
     dpt bench                        how fast this machine is, and what resolution costs
+    dpt eval depth                   how near models come to measured depth
     dpt models list                  the weights, their licence, what their numbers mean
     dpt doctor                       whether this installation computes what it should
     """  # noqa: D301  # click wants the character, not the escape
@@ -157,6 +159,7 @@ dpt.add_command(depth)
 dpt.add_command(segment)
 dpt.add_command(gallery)
 dpt.add_command(bench_command)
+dpt.add_command(evaluate)
 dpt.add_command(models)
 dpt.add_command(doctor)
 dpt.add_command(config)

@@ -18,6 +18,10 @@ _HEADINGS: dict[str, tuple[str, ...]] = {
             "plot",
         ),
     ),
+    "Measurement": (
+        *("dataset", "protocol", "listed", "pairs_file", "truth", "truth_scale", "alignment"),
+        *("cap", "crop", "kitti_crop", "resize", "scores"),
+    ),
     "Model": ("models", "model", "weights", "resolution", "multiple_of", "registry", "offline"),
     "Speed": ("device", "precision", "engine", "batch_size", "cuda_graphs", "runs"),
     "Batch": ("dry_run", "max_errors", "force"),

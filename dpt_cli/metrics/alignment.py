@@ -1,13 +1,11 @@
 """Scale and shift that a prediction is given before its errors count."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Alignment = Literal["inverse-depth", "scale", "median", "none"]
-ALIGNMENTS: tuple[Alignment, ...] = ("inverse-depth", "scale", "median", "none")
+from dpt_cli.metrics.protocol import Alignment
 
 Floats = npt.NDArray[np.floating]
 

@@ -1,49 +1,15 @@
 """How depth is measured on each data set: what is aligned, capped, cropped and counted, as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
-from dpt_cli.metrics.alignment import Alignment
-from dpt_cli.metrics.valid import Crop
+from dpt_cli.metrics.protocol import Protocol
 
-InputRule = Literal["larger", "smaller", "minimal"]
-INPUT_RULES: tuple[InputRule, ...] = ("larger", "smaller", "minimal")
 ProtocolName = Literal["zero-shot", "metric"]
 
 _ERRORS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog")
 _DELTAS = ("delta1", "delta2", "delta3")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a depth map is compared with the truth.
-
-    Attributes:
-        measures: Names of measures, the one the field reports first.
-        alignment: What a prediction is given before its errors count.
-        cap_m: Truth from here on does not count, and no prediction lies beyond [m]; None for no
-            limit on the truth, and the farthest truth of each picture for the prediction.
-        min_m: Truth up to here does not count, and no prediction is nearer [m].
-        crop: The part of the truth that counts.
-        photo_crop: The part of the photograph that the network gets.
-        input_rule: Which side of the photograph the network's resolution means; `minimal` is the
-            rule of the authors' scripts.
-        multiple_of: What both sides of the network size are multiples of [px].
-        num_pictures: How many pictures the published figures are of; None where there are none.
-        note: What is not known of the authors' own measurement; empty where nothing is.
-    """
-
-    measures: tuple[str, ...]
-    alignment: Alignment = "inverse-depth"
-    cap_m: float | None = None
-    min_m: float = 0.0
-    crop: Crop = "none"
-    photo_crop: Crop = "none"
-    input_rule: InputRule = "larger"
-    multiple_of: int = 32
-    num_pictures: int | None = None
-    note: str = ""
 
 
 _ABS_REL = ("abs_rel", "bad_pixels", *_DELTAS, "rmse", "rmse_log", "log10", "silog")
@@ -55,54 +21,62 @@ _INPUT_NOTE = (
     "the input rule is that of MiDaS' paper; which one DPT's table 1 used is not published"
 )
 
-# Source: MiDaS (arXiv:1907.01341), §6 and supplement; DPT, table 1.
+
+def _zero_shot(measures: tuple[str, ...], **changed: Any) -> Protocol:
+    """Return what all zero-shot protocols share: the larger side is 384 px, as others are.
+
+    Source: MiDaS (arXiv:1907.01341), §6 and supplement; the authors' scripts resize bilinearly.
+    """
+    shared = Protocol(measures, resize="upper_bound", multiple_of=32, is_bilinear=True)
+    return replace(shared, **changed)
+
+
+# Source: as above; DPT, table 1.
 ZERO_SHOT: Mapping[str, Protocol] = {
-    "nyu": Protocol(_BAD_PIXELS, cap_m=10, num_pictures=654, note=_INPUT_NOTE),
-    "kitti": Protocol(
+    "nyu": _zero_shot(_BAD_PIXELS, cap_m=10, num_pictures=654, note=_INPUT_NOTE),
+    "kitti": _zero_shot(
         _BAD_PIXELS,
         cap_m=80,
-        input_rule="smaller",
+        resize="lower_bound",
         num_pictures=161,
         note="whether DPT's table 1 used whole pictures or their 1216 by 352 pixels at the bottom "
         "is not published",
     ),
-    "eth3d": Protocol(_ABS_REL, cap_m=72, num_pictures=454, note=_INPUT_NOTE),
-    "sintel": Protocol((*_ABS_REL, "boundary_f1"), cap_m=72, num_pictures=1064, note=_INPUT_NOTE),
-    "tum": Protocol(
+    "eth3d": _zero_shot(_ABS_REL, cap_m=72, num_pictures=454, note=_INPUT_NOTE),
+    "sintel": _zero_shot((*_ABS_REL, "boundary_f1"), cap_m=72, num_pictures=1064, note=_INPUT_NOTE),
+    "tum": _zero_shot(
         _BAD_PIXELS,
         cap_m=10,
         num_pictures=1815,
         note="which 1,815 frames DPT's table 1 is of is not published",
     ),
-    "diw": Protocol(
+    "diw": _zero_shot(
         ("whdr",),
         num_pictures=74441,
         note="'>' is read as: the first point is farther. A WHDR above 0.5 would mean the reverse",
     ),
-    "middlebury": Protocol((*_ABS_REL, "boundary_f1")),
+    "middlebury": _zero_shot((*_ABS_REL, "boundary_f1")),
 }
 
-# Source: isl-org/DPT, EVALUATION.md; cogaplex-bts/bts, utils/eval_with_pngs.py.
+
+def _metric(**changed: Any) -> Protocol:
+    """Return what both metric protocols share: metres as they are, by the authors' scripts.
+
+    Source: isl-org/DPT, EVALUATION.md; cogaplex-bts/bts, utils/eval_with_pngs.py.
+    """
+    shared = Protocol(
+        (*_DELTAS, *_ERRORS),
+        alignment="none",
+        min_m=_METRIC_MIN_M,
+        resize="minimal",
+        multiple_of=32,
+    )
+    return replace(shared, **changed)
+
+
 METRIC: Mapping[str, Protocol] = {
-    "nyu": Protocol(
-        (*_DELTAS, *_ERRORS),
-        alignment="none",
-        cap_m=10,
-        min_m=_METRIC_MIN_M,
-        crop="eigen-nyu",
-        input_rule="minimal",
-        num_pictures=654,
-    ),
-    "kitti": Protocol(
-        (*_DELTAS, *_ERRORS),
-        alignment="none",
-        cap_m=80,
-        min_m=_METRIC_MIN_M,
-        crop="garg",
-        photo_crop="kitti-benchmark",
-        input_rule="minimal",
-        num_pictures=652,
-    ),
+    "nyu": _metric(cap_m=10, crop="eigen-nyu", num_pictures=654),
+    "kitti": _metric(cap_m=80, crop="garg", photo_crop="kitti-benchmark", num_pictures=652),
 }
 
 PROTOCOLS: Mapping[ProtocolName, Mapping[str, Protocol]] = {
@@ -111,7 +85,7 @@ PROTOCOLS: Mapping[ProtocolName, Mapping[str, Protocol]] = {
 }
 
 # Of one's own photographs: as `dpt depth` makes its maps.
-OWN = Protocol((*_ABS_REL, "sq_rel", "boundary_f1"), input_rule="minimal", multiple_of=16)
+OWN = Protocol((*_ABS_REL, "sq_rel", "boundary_f1"))
 
 DATASETS = tuple(ZERO_SHOT)
 

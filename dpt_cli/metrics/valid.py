@@ -1,12 +1,9 @@
 """Which pixels of a measured depth map count: its range and the crops of the benchmarks."""
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
-Crop = Literal["none", "garg", "eigen-kitti", "eigen-nyu", "kitti-benchmark"]
-CROPS: tuple[Crop, ...] = ("none", "garg", "eigen-kitti", "eigen-nyu", "kitti-benchmark")
+from dpt_cli.metrics.protocol import Crop
 
 # Of height and width: top, bottom, left, right.
 _GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)

@@ -103,7 +103,7 @@ class Manifest:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 lock = _opened(self.folder / LOCK_NAME, "ab")
                 resources.callback(lock.close)
-                self.is_locked = _lock(lock, self.folder)
+                self.is_locked = lock_folder(lock, self.folder)
                 # Unbuffered: a line is one write.
                 self._file = _opened(self._path, "a+b")
                 resources.callback(self._file.close)
@@ -331,7 +331,7 @@ def _may_be_torn(line: str) -> bool:
     return (line.startswith('{"state": "') and not line.endswith("\n")) or not line.strip("\0\n")
 
 
-def _lock(file: IO[bytes], folder: Path) -> bool:
+def lock_folder(file: IO[bytes], folder: Path) -> bool:
     """Lock a file, which stays: if it were removed, two runs could each lock a file of that name.
 
     Returns:

@@ -175,7 +175,7 @@ def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, A
         "task": spec.task,
         "target_hw": list(settings.resolution or spec.input.target_hw),
         "multiple_of": settings.multiple_of or spec.multiple_of,
-        "precision": _precision(run, engine),
+        "precision": expected_precision(run, engine),
         "engine": engine,
     }
 
@@ -197,7 +197,7 @@ def _as_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, tuple) else value
 
 
-def _precision(settings: EngineSettings, engine: str) -> str:
+def expected_precision(settings: EngineSettings, engine: str) -> str:
     """Return the arithmetic that `auto` will be, without torch where no GPU can be meant."""
     if settings.precision != "auto":
         return settings.precision

@@ -15,7 +15,8 @@ from dpt_cli.metrics.bootstrap import mean_interval
 from dpt_cli.metrics.boundary import boundary_f1
 from dpt_cli.metrics.depth import MEASURES
 from dpt_cli.metrics.ordinal import whdr
-from dpt_cli.metrics.valid import CROPS, crop_slices, valid_pixels
+from dpt_cli.metrics.protocol import CROPS
+from dpt_cli.metrics.valid import crop_slices, valid_pixels
 from front_door import pixels
 
 Floats = npt.NDArray[np.float64]

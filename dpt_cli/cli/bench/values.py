@@ -75,11 +75,15 @@ class Counts(click.ParamType[tuple[int, ...]]):
         return tuple(sorted({int(word) for word in words}))
 
 
-def with_ranges_joined(arguments: Sequence[str]) -> list[str]:
+def with_ranges_joined(arguments: Sequence[str], *, has_arguments: bool = False) -> list[str]:
     """Return a command line with the words after `--resolution` joined to one value.
 
-    `--resolution 384 to 1024` needs no quotes: the command takes no arguments that these words
-    could be meant as.
+    So `--resolution 384 to 1024` needs no quotes.
+
+    Args:
+        arguments: The command line.
+        has_arguments: Whether the command takes arguments, so that only the words of a range or a
+            list are joined and what follows them is left.
     """
     joined: list[str] = []
     is_open = False
@@ -87,7 +91,12 @@ def with_ranges_joined(arguments: Sequence[str]) -> list[str]:
         if argument.startswith("-"):
             is_open = argument.partition("=")[0] == _OPTION
         elif is_open and joined[-1] != _OPTION:
-            joined[-1] += f" {argument}"
-            continue
+            is_open = not has_arguments or (
+                argument.lower() in ("to", "step")
+                or joined[-1].lower().endswith((" to", " step", ","))
+            )
+            if is_open:
+                joined[-1] += f" {argument}"
+                continue
         joined.append(argument)
     return joined
