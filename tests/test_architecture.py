@@ -36,6 +36,8 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "engine.choice": (set(), {"errors"}),
     "engine.openvino.engine": ({"numpy"}, {"errors"}),
     "formats": ({"numpy"}, {"maps", "photos", "errors"}),
+    "formats.entry": (set(), {"maps", "errors"}),
+    "formats.read": ({"numpy", "PIL"}, {"maps", "photos", "errors"}),
     "metrics": ({"numpy"}, {"maps"}),
     "metrics.protocol": (set(), set()),
     "metrics.datasets": (set(), set()),
@@ -81,8 +83,8 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "": (set(), {""}),
 }
 _OPENS_FILES = (
-    *("formats.files", "photos", "checkpoint", "pipeline.manifest", "pipeline.made", "cli"),
-    "gallery",
+    *("formats.files", "formats.read", "formats.recorded", "photos", "checkpoint", "gallery"),
+    *("pipeline.manifest", "pipeline.made", "cli"),
     *("host", "bench.machine"),  # the operating system answers in files
     "calibration.known",
     "doctor.folder",  # tries out a folder

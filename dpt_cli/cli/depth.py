@@ -4,53 +4,44 @@ from typing import Any
 
 import click
 
-from dpt_cli.cli.complete import complete_colormaps
+from dpt_cli.cli.depth_options import chosen_formats, depth_options
 from dpt_cli.cli.options import RunOptions, run_options
 from dpt_cli.cli.settings import SettingsCommand
-from dpt_cli.errors import InputError
-from dpt_cli.formats.table import formats_of
+from dpt_cli.cli.values import ValueRange
+from dpt_cli.formats.table import format_names
 
 
 @click.command(cls=SettingsCommand)
-@run_options(tuple(formats_of("depth")), default_format="color")
-@click.option(
-    "--colormap",
-    default="inferno",
-    show_default=True,
-    shell_complete=complete_colormaps,
-    help="Any name that matplotlib knows.",
-)
-@click.option("--invert", is_flag=True, help="Turn the colours round: far is bright.")
-def depth(colormap: str, invert: bool, **options: Any) -> None:
+@run_options(format_names("depth"), default_format="color")
+@depth_options(ValueRange())
+def depth(
+    preset: str | None,
+    colormap: str,
+    invert: bool,
+    value_range: tuple[float, float] | None,
+    percentile: float | None,
+    **options: Any,
+) -> None:
     """Write depth maps of photographs.
 
     General weights give inverse depth: no unit, larger is nearer. hybrid-kitti and hybrid-nyu give
-    metres. Files: STEM_depth.png (colour, near is bright), STEM_depth.npy and STEM_depth.pfm
-    (float32, the numbers as they are), STEM_depth16.png (16 bits; relative: least to greatest,
-    metric: millimetres).
+    metres. STEM_depth.png has colours, near is bright; npy, npz, pfm, exr and tiff hold the
+    numbers as they are; png16 has 16 bits. 'dpt formats' lists every format and preset.
 
     Example: dpt depth photos/ -o out/ --format color,npy
     """
     from dpt_cli.cli.order import take_order
 
+    options["formats"] = chosen_formats(options["formats"], preset, options["output"])
     run = RunOptions(**options)
-    if "color" in run.formats:
-        _check_colormap(colormap)
-    order = take_order("depth", run, {"colormap": colormap, "invert": invert})
+    painting = {
+        "colormap": colormap,
+        "invert": invert,
+        "range": value_range,
+        "percentile": percentile,
+    }
+    order = take_order("depth", run, painting)
 
     from dpt_cli.cli.run import run_task
 
     run_task(order)
-
-
-def _check_colormap(name: str) -> None:
-    from dpt_cli.maps.colormaps import TABLES
-
-    if name.removesuffix("_r") in TABLES:
-        return
-    from dpt_cli.maps.colors import colormap_table
-
-    try:
-        colormap_table(name)
-    except InputError as error:
-        raise click.BadParameter(str(error), param_hint="--colormap") from error

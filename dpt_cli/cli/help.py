@@ -5,18 +5,9 @@ import click
 # Parameter names by heading. What no list has comes first, under "Options".
 _HEADINGS: dict[str, tuple[str, ...]] = {
     "Input and output": (
-        *("task", "output", "formats", "colormap", "invert", "opacity", "classes", "legend"),
-        *(
-            "list_classes",
-            "label_base",
-            "gallery",
-            "from_file",
-            "nul",
-            "images",
-            "no_drift",
-            "csv",
-            "plot",
-        ),
+        *("task", "output", "formats", "preset", "colormap", "invert", "value_range", "percentile"),
+        *("opacity", "classes", "legend", "list_classes", "label_base", "gallery", "from_file"),
+        *("nul", "images", "no_drift", "csv", "plot"),
     ),
     "Measurement": (
         *("dataset", "protocol", "listed", "pairs_file", "truth", "truth_scale", "alignment"),

@@ -15,7 +15,7 @@ from dpt_cli.pipeline.settings import RunSettings
 from dpt_cli.pipeline.single import Single, plan_single
 
 _STDOUT = Path("-")
-_FILE_SUFFIXES = {Path(it.suffix).suffix for task in TASKS for it in formats_of(task).values()}
+_FILE_SUFFIXES = {it.extension for task in TASKS for it in formats_of(task).values()}
 
 
 def is_single(options: RunOptions) -> bool:
@@ -32,7 +32,7 @@ def plan_pipe(spec: CheckpointSpec, options: RunOptions, settings: RunSettings) 
     """
     formats = formats_of(spec.task)
     if _is_file(options.output):
-        _check_file(options, Path(formats[options.formats[0]].suffix).suffix)
+        _check_file(options, formats[options.formats[0]].extension)
         outputs = {options.formats[0]: options.output}
     else:
         outputs = {

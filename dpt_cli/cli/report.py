@@ -48,6 +48,7 @@ class Report:
         self._as_json = as_json
         self._reasons: Counter[str] = Counter()
         self._num_clipped = self._num_with_clipped = 0
+        self._clipped_m = 0.0
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
         self._bar = ExitStack()  # what is undone when the bar goes
@@ -132,6 +133,7 @@ class Report:
         clipped = outcome.facts.get("clipped_px", 0)
         self._num_clipped += clipped
         self._num_with_clipped += clipped > 0
+        self._clipped_m = outcome.facts.get("clipped_m", self._clipped_m)
         self._tell(outcome.job, "done", outcome.facts)
         if self._verbose:
             height, width = outcome.facts["network_hw"]
@@ -208,8 +210,9 @@ class Report:
         self.facts(lines)
         if self._num_clipped:
             self.say(
-                f"png16: {self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')} "
-                "are farther than 65.535 m, the most it can hold; npy and pfm hold them"
+                f"{self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')} are "
+                f"farther than {self._clipped_m:.5g} m, the most that 16 bits hold here; "
+                "npy, npz, exr and tiff hold them"
             )
         if self.num_failed:
             console.say(f"{self.num_failed} of {self._total} failed:")

@@ -1,5 +1,6 @@
 """The types of option values: what a user may write, and the words when it is wrong."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,37 @@ class InputPath(click.Path):
         if value == "":
             self.fail("an input is empty; an unset variable? '.' is the current folder", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class ValueRange(click.ParamType[Any]):
+    """`A,B`: two values of a map, the smaller first; where allowed, `folder` for all maps' own."""
+
+    name = "range"
+
+    def __init__(self, *, folder: bool = False) -> None:
+        self._folder = folder
+        self.metavar = "A,B|folder" if folder else "A,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse and check the range."""
+        if isinstance(value, tuple):
+            return value
+        if value == "folder":
+            if self._folder:
+                return value
+            self.fail(
+                "the range of a folder is known only once its maps are made: write them with "
+                "--format npz, then run dpt convert DIR -o OUT --range folder",
+                param,
+                ctx,
+            )
+        try:
+            low, high = (float(end) for end in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a range: give two numbers, as 0.5,10", param, ctx)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            self.fail(f"{value!r}: the first number must be smaller than the second", param, ctx)
+        return low, high
 
 
 class Resolution(click.ParamType[tuple[int, int]]):

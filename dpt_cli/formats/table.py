@@ -4,83 +4,78 @@ Adding a format is one entry here, one writer in this folder and one round-trip 
 is imported before a map is written: `--help` lists this table.
 """
 
-import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from dpt_cli.formats.entry import Format, Task
+from dpt_cli.formats.presets import PRESETS
 
 if TYPE_CHECKING:
     from dpt_cli.formats.depth import RGB
-    from dpt_cli.formats.files import Writer
     from dpt_cli.maps.types import DepthMap, LabelMap
 
-Task = Literal["depth", "segment"]
-
-
-@dataclass(frozen=True)
-class Format:
-    """One kind of file.
-
-    Attributes:
-        task: Whose maps it takes.
-        name: The word after `--format`.
-        suffix: What follows a photograph's name.
-        bytes_per_pixel: Size of the file, seen on photographs; a PNG's varies by a factor of two.
-        options: What decides its bytes, besides the map.
-        needs_photograph: Whether the photograph is painted into it.
-    """
-
-    task: Task
-    name: str
-    suffix: str
-    bytes_per_pixel: float
-    options: tuple[str, ...] = ()
-    needs_photograph: bool = False
-
-    def write(
-        self,
-        file: "Writer",
-        result: "DepthMap | LabelMap",
-        rgb: "RGB | None",
-        options: Mapping[str, Any],
-    ) -> Mapping[str, int]:
-        """Write a map.
-
-        Args:
-            file: Takes the bytes.
-            result: The map.
-            rgb: The photograph, uint8 (H, W, 3), where it is needed.
-            options: The values of `options`, and others that do not matter here.
-
-        Returns:
-            What is to be reported of the file: `clipped_px`, pixels beyond what it can hold.
-        """
-        module = {"depth": "dpt_cli.formats.depth", "segment": "dpt_cli.formats.labels"}[self.task]
-        write = getattr(importlib.import_module(module), self.name)
-        return write(file, result, rgb, options) or {}
-
+_COLORS = ("colormap", "invert", "range", "percentile")
 
 _ALL = (
-    Format("depth", "color", "_depth.png", 0.6, ("colormap", "invert")),
-    Format("depth", "npy", "_depth.npy", 4.0),
-    Format("depth", "pfm", "_depth.pfm", 4.0),
-    Format("depth", "png16", "_depth16.png", 1.3),
-    Format("depth", "side", "_depth_side.png", 2.5, ("colormap", "invert"), True),
-    Format("segment", "overlay", "_segment.png", 1.6, ("opacity", "classes", "legend"), True),
-    Format("segment", "side", "_segment_side.png", 2.0, ("classes",), True),
-    Format("segment", "labels", "_labels.png", 0.1, ("label_base",)),
-    Format("segment", "color", "_color.png", 0.15, ("classes",)),
-    Format("segment", "npy", "_labels.npy", 1.0, ("label_base",)),
-    Format("segment", "masks", "_masks.zip", 0.2, ("classes",)),
-    Format("segment", "coco", "_coco.json", 0.02, ("classes", "label_base")),
-    Format("segment", "stats", "_stats.json", 0.0, ("label_base",)),
+    Format("depth", "color", "_depth.png", 0.6, "colours, near is bright", _COLORS),
+    Format("depth", "npy", "_depth.npy", 4.0, "float32, unchanged, nothing else"),
+    Format("depth", "pfm", "_depth.pfm", 4.0, "float32, unchanged, bottom row first"),
+    Format(
+        *("depth", "png16", "_depth16.png", 1.3),
+        "16-bit grey; metric: millimetres, relative: least to greatest",
+        ("range",),
+    ),
+    Format("depth", "npz", "_depth.npz", 3.5, "float32, unchanged, packed, with its description"),
+    Format(
+        *("depth", "exr", "_depth.exr", 5.0),
+        "float32 channel Z, unchanged; R, G, B: a view, near is bright",
+    ),
+    Format("depth", "tiff", "_depth.tiff", 4.0, "float32, unchanged, with its description"),
+    Format(
+        *("depth", "gray", "_depth_gray.png", 0.3),
+        "8-bit grey, near is white",
+        ("invert", "range", "percentile"),
+    ),
+    Format(
+        *("depth", "side", "_depth_side.png", 2.5),
+        "the photograph, its colours and a bar with values",
+        _COLORS,
+        needs_photograph=True,
+    ),
+    Format(
+        *("segment", "overlay", "_segment.png", 1.6),
+        "the photograph, its classes painted over it, a legend",
+        ("opacity", "classes", "legend"),
+        needs_photograph=True,
+    ),
+    Format(
+        *("segment", "side", "_segment_side.png", 2.0),
+        "the photograph beside the colours of its classes",
+        ("classes",),
+        needs_photograph=True,
+    ),
+    Format(
+        *("segment", "labels", "_labels.png", 0.1),
+        "palette PNG with ADE20K's numbers",
+        ("label_base",),
+    ),
+    Format("segment", "color", "_color.png", 0.15, "the colours of the classes", ("classes",)),
+    Format("segment", "npy", "_labels.npy", 1.0, "uint8, zero-based", ("label_base",)),
+    Format("segment", "masks", "_masks.zip", 0.2, "one PNG per class present", ("classes",)),
+    Format(
+        *("segment", "coco", "_coco.json", 0.02),
+        "COCO annotations: run lengths, areas, boxes",
+        ("classes", "label_base"),
+    ),
+    Format("segment", "stats", "_stats.json", 0.0, "the share of each class", ("label_base",)),
+    *PRESETS,
 )
 
 
-# The options of formats, for those who do not name them.
+# The values of options that are not given.
 DEFAULT_OPTIONS: Mapping[Task, Mapping[str, Any]] = {
-    "depth": {"colormap": "inferno", "invert": False},
+    "depth": {"colormap": "inferno", "invert": False, "range": None, "percentile": None},
     "segment": {"opacity": 0.5, "classes": None, "legend": True, "label_base": None},
 }
 
@@ -99,11 +94,11 @@ def save(
     Args:
         result: The map.
         path: The file.
-        format: A name of a format; None for the first whose files end like this one.
-        photograph: uint8 (H, W, 3), for `overlay`.
+        format: The name of a format or preset; None for the first whose files end like this one.
+        photograph: uint8 (H, W, 3), for formats that show it.
         overwrite: Whether to replace a file that exists.
-        **options: Of the format: `colormap`, `invert`; `opacity`, `classes`, `legend`,
-            `label_base`.
+        **options: Of the format: `colormap`, `invert`, `range`, `percentile`; `opacity`,
+            `classes`, `legend`, `label_base`.
 
     Raises:
         ValueError: No such format or option, or the photograph is missing.
@@ -113,8 +108,7 @@ def save(
 
     task: Task = "segment" if hasattr(result, "labels") else "depth"
     known, path = formats_of(task), Path(path)
-    fitting = [it for it in known.values() if it.suffix.endswith(path.suffix.lower() or "/")]
-    entry = known.get(format) if format else next(iter(fitting), None)
+    entry = known.get(format) if format else format_of(task, path)
     if entry is None:
         raise ValueError(f"no format {format or path.suffix!r}; there are {', '.join(known)}")
     wrong = set(options) - set(DEFAULT_OPTIONS[task])
@@ -129,5 +123,19 @@ def save(
 
 
 def formats_of(task: Task) -> dict[str, Format]:
-    """Return a task's formats by name, the default first."""
+    """Return a task's formats by name, the default first and the presets last."""
     return {entry.name: entry for entry in _ALL if entry.task == task}
+
+
+def format_names(task: Task) -> tuple[str, ...]:
+    """Return the names of a task's formats, without presets."""
+    return tuple(name for name, entry in formats_of(task).items() if not entry.read_by)
+
+
+def format_of(task: Task, path: Path) -> Format | None:
+    """Return the format that a file's name stands for: by its whole suffix, else its extension."""
+    known = [entry for entry in formats_of(task).values() if not entry.read_by]
+    name = path.name.lower()
+    by_suffix = [entry for entry in known if name.endswith(entry.suffix)]
+    by_extension = [entry for entry in known if name.endswith(entry.extension)]
+    return next(iter(by_suffix + by_extension), None)

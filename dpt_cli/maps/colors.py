@@ -32,19 +32,24 @@ _PAPER = 255
 
 
 def colorize_depth(
-    depth_map: DepthMap, colormap: str = "inferno", *, invert: bool = False
+    depth_map: DepthMap,
+    colormap: str = "inferno",
+    *,
+    invert: bool = False,
+    span: tuple[float, float] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Colour a depth map, uint8 (H, W, 3) RGB: near gets the colormap's end, far its beginning.
 
-    That holds for inverse depth and for metres alike; `invert` turns it round. Colours span the
-    map's own range. A constant map gets the first colour, pixels that are not finite are black.
+    That holds for inverse depth and for metres alike; `invert` turns it round. Colours cover
+    `span`, the map's own range unless given; values beyond it get the colours of its ends. A
+    constant map gets the first colour, pixels that are not finite are black.
 
     Raises:
         InputError: Matplotlib has no colormap of this name.
     """
     return painted_depth(
         depth_map.values,
-        depth_map.span,
+        span or depth_map.span,
         colormap_table(colormap),
         larger_is_nearer=not depth_map.is_metric,
         invert=invert,

@@ -26,7 +26,7 @@ def painted_depth(
 
     Args:
         values: float32 (H, W); pixels that are not finite are black.
-        span: The least and the greatest finite value, None where none is finite.
+        span: The values that get the first and the last colour; None where no value is finite.
         table: uint8 (256, 3) RGB; a constant map gets its first colour.
         larger_is_nearer: Whether it is inverse depth.
         invert: Whether far gets the end of the table.
@@ -45,7 +45,8 @@ def painted_depth(
         has_unknown = unknown.any()
         if has_unknown:
             nearness[unknown] = low
-        rgb[rows] = painted(np.rint((nearness - low) * scale).astype(np.uint8), ramp)
+        levels = np.rint((nearness.clip(low, high) - low) * scale)
+        rgb[rows] = painted(levels.astype(np.uint8), ramp)
         if has_unknown:
             rgb[rows][unknown] = 0
     return rgb

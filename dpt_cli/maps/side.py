@@ -34,7 +34,14 @@ def beside(rgb: RGB, picture: RGB) -> RGB:
     return np.hstack([rgb, gap, picture])
 
 
-def depth_beside(rgb: RGB, depth_map: DepthMap, colormap: str, *, invert: bool) -> RGB:
+def depth_beside(
+    rgb: RGB,
+    depth_map: DepthMap,
+    colormap: str,
+    *,
+    invert: bool,
+    span: tuple[float, float] | None = None,
+) -> RGB:
     """Put a photograph beside its depth map in colours and a bar of these colours.
 
     Args:
@@ -42,14 +49,16 @@ def depth_beside(rgb: RGB, depth_map: DepthMap, colormap: str, *, invert: bool) 
         depth_map: The map.
         colormap: Any of matplotlib's names.
         invert: Whether far is bright.
+        span: The values at the ends of the bar; None for the map's own range.
 
     Returns:
         uint8 (H', W', 3) RGB. The greatest value is at the top of the bar.
     """
-    picture = beside(rgb, colorize_depth(depth_map, colormap, invert=invert))
-    if depth_map.span is None:
+    span = span or depth_map.span
+    picture = beside(rgb, colorize_depth(depth_map, colormap, invert=invert, span=span))
+    if span is None:
         return picture
-    low, high = depth_map.span
+    low, high = span
     line = _line_px(*depth_map.values.shape)
     margin = line
     height = max(picture.shape[0], 2 * margin + _NUM_TICKS * line)
@@ -60,7 +69,7 @@ def depth_beside(rgb: RGB, depth_map: DepthMap, colormap: str, *, invert: bool) 
     ramp = np.linspace(high, low, num_rows).astype(np.float32)
     ramp[[0, -1]] = high, low
     bar_map = replace(depth_map, values=ramp[:, np.newaxis].repeat(line, axis=1))
-    bar = colorize_depth(bar_map, colormap, invert=invert)
+    bar = colorize_depth(bar_map, colormap, invert=invert, span=span)
     ticks = [_written(text, line) for text in _ticks(low, high)]
     tick_width = max(tick.shape[1] for tick in ticks)
     width = line // 2 + line + line // 4 + tick_width + label.shape[0] + line // 4

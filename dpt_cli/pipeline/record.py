@@ -14,8 +14,9 @@ import numpy.typing as npt
 from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec
 from dpt_cli.engine.choice import has_gpu, resolve_engine
 from dpt_cli.errors import UnexpectedError
+from dpt_cli.formats.entry import Format
 from dpt_cli.formats.files import Draft
-from dpt_cli.formats.table import Format, formats_of
+from dpt_cli.formats.table import formats_of
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.facts import facts_of
 from dpt_cli.photos.source import Stamp, read_stamped

@@ -14,7 +14,8 @@ from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
-from dpt_cli.formats.table import DEFAULT_OPTIONS, Format, formats_of
+from dpt_cli.formats.entry import Format
+from dpt_cli.formats.table import DEFAULT_OPTIONS, formats_of
 from dpt_cli.photos.find import BadInput, Found, find_photographs
 from dpt_cli.pipeline.events import Done, Event, Failed, Planned, Skipped
 from dpt_cli.pipeline.made import MadeByDpt
@@ -195,6 +196,9 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
     jobs, clashing = plan(
         found.photographs, settings.output, suffixes, made.names_in(settings.output)
     )
+    for name in settings.formats:
+        has_range = settings.options.get("range") is not None
+        known[name].check(spec.output.quantity, len(jobs), has_range=has_range)
     check_folder(settings.output)
     return Run(spec, settings, found, jobs, (*found.failures, *clashing))
 
@@ -253,13 +257,14 @@ def run(
         offline: See `device`.
         force: Do again what is done, and overwrite files that are not ours.
         registry: Another `weights.toml`.
-        **options: Of the formats: `colormap`, `invert`; `opacity`, `classes`, `legend`.
+        **options: Of the formats: `colormap`, `invert`, `range`, `percentile`; `opacity`,
+            `classes`, `legend`.
 
     Yields:
         `Skipped`, `Done` or `Failed` for each photograph, in the order in which they end.
 
     Raises:
-        ValueError: An unknown format or option.
+        ValueError: An unknown format or option, or a format that is not true of these maps.
         DptError: Nothing can be done, or nothing more; see `Run.events`.
     """
     file = Path(weights) if weights else None

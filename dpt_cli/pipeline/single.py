@@ -121,8 +121,11 @@ def plan_single(
     """Plan a run over one photograph; see `Single` for the arguments.
 
     Raises:
+        ArgumentError: A format is not true of the maps of these weights.
         OutputError: An output exists already, or its folder cannot be written.
     """
+    for name in settings.formats:
+        formats_of(spec.task)[name].check(spec.output.quantity)
     for path in job.outputs.values():
         check_folder(path.parent)
         if path.exists() and not settings.force:

@@ -43,7 +43,7 @@ OFFERS = {
     "dpt depth --colormap inf": ["inferno", "inferno_r"],
     "dpt depth --colormap spec": ["Spectral", "Spectral_r"],
     "dpt depth --colormap gray_": ["gray_r"],
-    "dpt depth --format color,np": ["color,npy"],
+    "dpt depth --format color,pf": ["color,pfm"],
     "dpt segment --classes sky,wal": ["sky,wall"],
     "dpt depth --precision fp": ["fp32", "fp16"],
     "dpt depth --device ": ["auto", "cpu", "cuda", "mps"],

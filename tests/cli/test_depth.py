@@ -141,7 +141,7 @@ def test_pixels_too_far_for_16_bits_are_counted(dpt: FrontDoor) -> None:
     photograph = dpt.photograph("a.png")
     result = dpt("depth", photograph, "-o", "out", "--format", "png16,npy")
     num_pixels = np.load("out/a_depth.npy").size
-    assert f"png16: {num_pixels} pixels of 1 file are farther than 65.535 m" in result.stderr
+    assert f"{num_pixels} pixels of 1 file are farther than 65.535 m" in result.stderr
     (line,) = paths(dpt("depth", photograph, "-o", "js", "--format", "png16", "--json"))
     assert json.loads(line)["clipped_px"] == num_pixels
     near = dpt("depth", photograph, "-o", "out", "--format", "color", "--force")

@@ -1,0 +1,95 @@
+"""The options of depth formats, which `depth` and `convert` share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from dpt_cli.cli.complete import complete_colormaps
+from dpt_cli.cli.values import ValueRange
+from dpt_cli.errors import InputError
+from dpt_cli.formats.presets import PRESETS
+from dpt_cli.formats.table import format_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def depth_options(value_range: ValueRange) -> Callable[[F], F]:
+    """Add the options that decide how a depth map is written.
+
+    Args:
+        value_range: What `--range` takes.
+    """
+    options = [
+        click.option(
+            "--for",
+            "preset",
+            type=click.Choice([preset.name for preset in PRESETS]),
+            metavar="PROGRAM",
+            help="Write files as a program reads them, instead of --format: "
+            f"{', '.join(preset.name for preset in PRESETS)}.",
+        ),
+        click.option(
+            "--colormap",
+            default="inferno",
+            show_default=True,
+            callback=_check_colormap,
+            shell_complete=complete_colormaps,
+            help="Any name that matplotlib knows.",
+        ),
+        click.option("--invert", is_flag=True, help="Turn the colours round: far is bright."),
+        click.option(
+            "--range",
+            "value_range",
+            type=value_range,
+            metavar=value_range.metavar,
+            help="Values that get the first and the last colour, or 0 and 65535 in a relative "
+            "png16.  [default: each map's own]",
+        ),
+        click.option(
+            "--percentile",
+            type=click.FloatRange(0, 50, max_open=True),
+            metavar="P",
+            help="Leave out the P per cent of pixels at each end of the colours' range.",
+        ),
+    ]
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def chosen_formats(formats: tuple[str, ...], preset: str | None, output: Path) -> tuple[str, ...]:
+    """Return the formats to write: the preset's, those named, or the one an output file names.
+
+    Raises:
+        click.UsageError: Options exclude each other.
+    """
+    ctx = click.get_current_context()
+    is_named = ctx.get_parameter_source("formats") is ParameterSource.COMMANDLINE
+    if ctx.params.get("value_range") is not None and ctx.params.get("percentile") is not None:
+        raise click.UsageError("--range and --percentile both set the range: give one")
+    if preset is not None:
+        if is_named:
+            raise click.UsageError("--for and --format both name the format: give one")
+        return (preset,)
+    entry = None if is_named or output.is_dir() else format_of("depth", output)
+    return formats if entry is None else (entry.name,)
+
+
+def _check_colormap(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
+    from dpt_cli.maps.colormaps import TABLES
+
+    if name.removesuffix("_r") not in TABLES:
+        from dpt_cli.maps.colors import colormap_table
+
+        try:
+            colormap_table(name)
+        except InputError as error:
+            raise click.BadParameter(str(error)) from error
+    return name
