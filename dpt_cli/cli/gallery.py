@@ -11,7 +11,7 @@ from dpt_cli.cli.console import put_path, say
 from dpt_cli.cli.options import RunOptions, debug_option
 from dpt_cli.cli.pipe import is_single
 from dpt_cli.errors import SOME_FAILED
-from dpt_cli.formats.table import Task
+from dpt_cli.formats.entry import Task
 from dpt_cli.gallery.pictures import PAGE_NAME, VALUE_FORMATS
 
 _SECONDS_BETWEEN_LINES = 10.0
