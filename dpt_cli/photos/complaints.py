@@ -1,7 +1,7 @@
-"""What image decoders print about a damaged picture, caught on its way to file descriptor 2.
+"""Catches what image decoders print about a damaged picture on file descriptor 2.
 
-libjpeg and libpng name no file and go on; only what they print tells a half-grey picture from a
-whole one. Works only in a process that is all `dpt`'s: a library must not move descriptor 2.
+libjpeg and libpng carry on after damage, so only their messages tell a half-grey picture from a
+whole one. Only for the command line: a library must not redirect descriptor 2 of its process.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _STDERR = 2
-# The warnings and errors of libjpeg-turbo (jerror.h) and libpng. Any other line is not about a
-# picture and goes on to standard error.
+# The warnings and errors of libjpeg-turbo (jerror.h) and libpng. Any other line is passed on to
+# standard error.
 _OF_DECODERS = re.compile(
     "Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression"
     "|Unknown Adobe color|Warning: unknown JFIF|Application transferred|libpng (error|warning)"
@@ -23,9 +23,9 @@ _OF_DECODERS = re.compile(
 
 
 class _Watch:
-    """Descriptor 2 of the process, which leads to a file while any picture is decoded.
+    """Redirects descriptor 2 to a temporary file while pictures are decoded.
 
-    Known limit: what the process prints there while it dies in a decoder (an abort) is lost.
+    Known limit: what the process prints there while it aborts inside a decoder is lost.
     """
 
     def __init__(self) -> None:
@@ -37,17 +37,18 @@ class _Watch:
         self._is_alone = False
 
     def listen(self, decode: Callable[[], T]) -> tuple[T, list[str]]:
-        """Return what a decode returns and the lines that it printed."""
+        """Run a decode; return its result and the lines that it printed."""
         try:
             with self._decoding(alone=False):
                 before = self._size()
                 result = decode()
                 is_silent = self._size() == before
-        except OSError:  # no file to be had, or the disk is full: descriptor 2 stays as it is
+        except OSError:  # no temporary file, or the disk is full: decode without redirecting
             return decode(), []
         if is_silent:
             return result, []
-        # Some decode under way printed something. Decode once more, alone: then it was this one.
+        # One of the decodes under way printed something. Decode again, alone, to see whether it
+        # was this one.
         del result
         with self._decoding(alone=True):
             before = self._size()
@@ -91,7 +92,7 @@ class _Watch:
         os.dup2(self._inside, _STDERR, inheritable=True)
 
     def _restore(self) -> None:
-        """Lead descriptor 2 back, and pass on what was not about a picture."""
+        """Restore descriptor 2, and pass on the lines that are not about a picture."""
         os.dup2(self.outside, _STDERR, inheritable=True)
         assert self._inside is not None
         if not self._size():
@@ -115,12 +116,12 @@ _watch: _Watch | None = None
 
 
 def watch_descriptor() -> int:
-    """Watch file descriptor 2 from now on; return another that always leads to standard error.
+    """Watch file descriptor 2 from now on; return one that always leads to standard error.
 
-    For a process that is all `dpt`'s, before it prints anything.
+    For the command line, before it prints anything.
     """
     global _watch  # noqa: PLW0603  # one process has one descriptor 2
-    if os.name == "nt":  # its libraries each number their own descriptors
+    if os.name == "nt":  # each C library there numbers its own descriptors
         return _STDERR
     if _watch is None:
         _watch = _Watch()
@@ -128,8 +129,8 @@ def watch_descriptor() -> int:
 
 
 def listen(decode: Callable[[], T]) -> tuple[T, list[str]]:
-    """Return what a decode returns, and what decoders printed about it where they are watched.
+    """Run a decode; return its result and, if descriptor 2 is watched, the lines it printed.
 
-    A decode that may have printed something runs twice, so it must leave nothing behind.
+    A decode that may have printed something runs twice, so it must have no side effects.
     """
     return (decode(), []) if _watch is None else _watch.listen(decode)

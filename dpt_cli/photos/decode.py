@@ -1,6 +1,6 @@
-"""A photograph's bytes to RGB, upright by its EXIF turn, whole or refused.
+"""Decodes a photograph's bytes to upright RGB, or refuses them if the picture is not whole.
 
-Must not know networks, maps or output files.
+Knows nothing of networks, maps or output files.
 """
 
 import re
@@ -19,9 +19,9 @@ from dpt_cli.photos.heic import decode_heic, is_heic
 from dpt_cli.photos.heif import decode_avif, upright
 from dpt_cli.photos.source import read_file
 
-# OpenCV's own default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that we can name the size.
+# OpenCV's default limit (CV_IO_MAX_IMAGE_PIXELS), checked early so that the error names the size.
 MAX_PIXELS = 2**30
-MAX_SIDE_PX = 1_000_000  # libpng's own limit (PNG_USER_WIDTH_MAX); OpenCV's is a little higher.
+MAX_SIDE_PX = 1_000_000  # libpng's limit (PNG_USER_WIDTH_MAX); OpenCV's is a little higher
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -29,18 +29,18 @@ _JPEG = b"\xff\xd8\xff"
 _DEEP = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"PF", b"Pf")
 _VIDEO = (b"\x1aE\xdf\xa3", b"\0\0\1\xba")
 _VIDEO_BRANDS = tuple(b"ftyp" + kind for kind in (b"mp4", b"iso", b"qt  ", b"avc1", b"M4V", b"3gp"))
-# Only for the words of an error: decoding goes by content anyway.
+# Only for the wording of an error.
 _PNM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7")
 _KNOWN = (_JPEG, _PNG, *_DEEP, *_PNM, b"GIF8", b"BM", b"RIFF", b"#?", b"\0\0\0\x0cjP")
-# All that OpenCV needs for 8 or 16-bit pixels the right way up; see _sound_png.
+# All that OpenCV needs to decode 8 or 16-bit pixels and turn them upright; see `_sound_png`.
 _PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
-# How libjpeg begins when a scan breaks off or makes no sense.
+# How libjpeg's messages begin when a scan breaks off or cannot be decoded.
 _DAMAGE = (
     *("Corrupt JPEG data: premature end", "Premature end of JPEG"),
     *("Corrupt JPEG data: bad Huffman", "Corrupt JPEG data: bad arithmetic"),
     *("Corrupt JPEG data: found marker", "Inconsistent progression"),
 )
-_MAX_LEFT_OVER = 8  # bytes that some cameras leave before the end, whole pictures all the same
+_MAX_LEFT_OVER = 8  # bytes that some cameras write before the end of a whole picture
 _TRUNCATED = "the file is truncated: its end is missing"
 
 
@@ -61,7 +61,7 @@ def read_rgb(path: Path | str) -> npt.NDArray[np.uint8]:
     """Read a photograph, uint8 (H, W, 3), RGB order, upright.
 
     Raises:
-        InputError: The path and, in one line, why it is not a whole, readable picture.
+        InputError: It is not a whole, readable picture; the message has the path and the reason.
     """
     return read_photo(path).rgb
 
@@ -70,7 +70,7 @@ def read_photo(path: Path | str) -> Photo:
     """Read a photograph with the focal length that its camera wrote.
 
     Raises:
-        InputError: The path and, in one line, why it is not a whole, readable picture.
+        InputError: It is not a whole, readable picture; the message has the path and the reason.
     """
     data, _ = read_file(Path(path))
     try:
@@ -87,8 +87,8 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def decode_photo(data: bytes | npt.NDArray[np.uint8]) -> Photo:
     """Decode an image file's bytes; alpha is dropped.
 
-    The pixels are those of `cv2.imread`; 32-bit integers and floats outside 0 to 1 have no white
-    level and are stretched from least to greatest.
+    The pixels are those of `cv2.imread`. 32-bit integers, and floats outside 0 to 1, have no white
+    level: their range is stretched to 0 to 255.
 
     Raises:
         InputError: Empty, no image, truncated, damaged, or too large.
@@ -114,7 +114,7 @@ def decode_photo(data: bytes | npt.NDArray[np.uint8]) -> Photo:
 
 
 def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
-    """Return the pixels, or why there are none."""
+    """Return the pixels, or the error that explains why there are none."""
     import cv2
 
     # OpenCV 4 has it at the top, OpenCV 5 in utils.logging. 0 is LOG_LEVEL_SILENT.
@@ -155,10 +155,10 @@ def _decoded(encoded: bytes) -> npt.NDArray[np.uint8] | InputError:
 
 
 def _is_damage(line: str, data: bytes) -> bool:
-    """Return whether a decoder's line means that pixels are wrong.
+    """Return whether a decoder's message means that pixels are wrong.
 
-    libjpeg prints only its first warning about a file. Left over before the end may be padding,
-    which some cameras write, or pixels that lost their place behind a hole.
+    libjpeg prints only its first warning about a file. Bytes left over before the end may be
+    padding, which some cameras write, or pixels that belong behind a hole.
     """
     extra = re.match(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0x(..)", line)
     if extra is None:
@@ -172,10 +172,10 @@ def _is_damage(line: str, data: bytes) -> bool:
 
 
 def _sound_png(data: bytes) -> bytes:
-    """Return the PNG without the chunks its pixels do not need; refuse a broken one.
+    """Return a PNG without the chunks its pixels do not need; refuse a broken one.
 
-    libpng complains straight on file descriptor 2, beyond OpenCV's log level, so what it would
-    complain of (odd colour profiles, checksums, a missing end) never reaches it.
+    libpng prints warnings on file descriptor 2 whatever OpenCV's log level is. So the chunks it
+    would warn about (odd colour profiles, wrong checksums, a missing end) are handled here.
     """
     view = memoryview(data)
     kept: list[bytes | memoryview] = [_PNG]
@@ -192,9 +192,9 @@ def _sound_png(data: bytes) -> bytes:
 def _check_jpeg(data: bytes) -> None:
     """Refuse a JPEG whose end is missing.
 
-    OpenCV 4.10 decodes one to a half-grey picture, 5.0 does not. The end marker is sought behind
-    the start of the scan, as a thumbnail in the header has one too; phones append more after it.
-    A hole in the middle is libjpeg's to find: see `complaints`.
+    OpenCV 4.10 decodes it to a half-grey picture, 5.0 does not. The search for the end marker
+    begins at the scan, because a thumbnail in the header has one too. Phones append data after it.
+    Holes in the middle are found by libjpeg: see `complaints`.
     """
     if data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
         raise InputError(_TRUNCATED)
@@ -213,7 +213,7 @@ def _check_size(size_hw: tuple[int, int] | None) -> None:
 
 
 def _stretched_rgb(deep: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Return floats or 32-bit integers, (H, W) or BGR(A) order, as uint8 (H, W, 3) RGB."""
+    """Return floats or 32-bit integers, (H, W) or (H, W, C) in BGR(A) order, as uint8 RGB."""
     values = np.atleast_3d(deep)[..., 2::-1].astype(np.float32)  # (H, W, 1 or 3)
     whole = np.isfinite(values)
     low, high = (values[whole].min(), values[whole].max()) if whole.any() else (0.0, 1.0)
@@ -224,7 +224,7 @@ def _stretched_rgb(deep: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
 
 
 def _undecoded(data: bytes, version: str) -> str:
-    """Return why OpenCV gave no picture, as far as the first bytes tell."""
+    """Return the likely reason why OpenCV returned no picture, from the first bytes."""
     if data.startswith(_VIDEO) or data.startswith(_VIDEO_BRANDS, 4):
         return "a video: save its frames as pictures and give their folder"
     if data.startswith(_KNOWN) or data.startswith((b"ftypavif", b"ftypavis"), 4):

@@ -1,4 +1,8 @@
-"""The focal length that a camera wrote into a photograph's EXIF block."""
+"""The focal length that a camera wrote into a photograph's EXIF block.
+
+Not read with Pillow 13.0: it printed warnings about 140 of 300 damaged blocks and about every
+picture above 89 megapixels, and raises above 179.
+"""
 
 import math
 
@@ -13,22 +17,23 @@ _RESOLUTION, _RESOLUTION_UNIT = 0xA20E, 0xA210
 _MM_PER_UNIT = {2: 25.4, 3: 10.0}  # inches, centimetres
 _INCH = 2
 _DIAGONAL_35MM = math.hypot(36, 24)  # [mm]
-# In diagonals of the picture: what no lens has is a camera's way to say that it does not know.
+# In diagonals of the picture. No lens lies outside; cameras write such numbers for "unknown".
 _MIN_FOCAL, _MAX_FOCAL = 0.1, 100.0
-_MAX_STRETCH = 1.02
+_MAX_STRETCH = 1.02  # a resized picture's sides are rounded, a cropped one's shape changes
 
 
 def focal_length_px(data: bytes, size_hw: tuple[int, int]) -> float | None:
     """Return a photograph's focal length [px], or None where its EXIF does not give it.
 
-    The 35 mm equivalent comes first. It is taken by the diagonal, 43.27 mm on 36 by 24 mm film:
-    CIPA DCG-001, and `fpx_from_f35` of apple/ml-depth-pro. Then comes the real focal length with
-    the sensor's pixels per inch or centimetre. A picture that has another shape than the one that
-    EXIF describes was cropped later, so that nothing can be said.
+    The 35 mm equivalent is used if it is there. It relates diagonals: 43.27 mm on 36 by 24 mm film
+    correspond to the diagonal of the picture (CIPA DCG-001; `fpx_from_f35` in apple/ml-depth-pro).
+    Otherwise the focal length in millimetres is multiplied by the sensor's pixels per millimetre.
+    A picture whose aspect ratio differs from the one in EXIF was cropped later, and the result is
+    None.
 
     Args:
         data: The whole file.
-        size_hw: Size of the decoded picture, turned upright or not [px].
+        size_hw: Size of the decoded picture [px]; the order does not matter.
     """
     try:
         block = _block(data)

@@ -1,6 +1,7 @@
-"""Find the photographs that files and folders stand for.
+"""Finds the photographs in the files and folders that a user names.
 
-Opens only what may be a map of ours, to pass it over: `decode` reads photographs. Needs no cv2.
+Opens files only to see whether they are maps that dpt made, or JPEGs with a HEIC's name. Needs no
+numpy and no cv2.
 """
 
 import codecs
@@ -16,12 +17,12 @@ from pathlib import Path
 from dpt_cli.errors import InputError
 from dpt_cli.photos import heic
 
-# What OpenCV decodes. EXR is left out: OpenCV wants an environment variable set before its import.
+# What OpenCV decodes, except EXR, for which it wants a variable set before its import.
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm", ".hdr"}
 )
-# Photographs that nothing here decodes: JPEG XL, and the raw files of cameras.
+# Photographs that dpt does not decode: JPEG XL, and cameras' raw files.
 UNREADABLE_SUFFIXES = frozenset(
     {".jxl", ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng"}
     | {".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf"}
@@ -39,9 +40,12 @@ _NOT_A_FILE = "a pipe or device, not a file: save the photograph first"
 
 @dataclass(frozen=True)
 class Photograph:
-    """One input: its path as the user would recognise it, and its place in the output folder.
+    """One input.
 
-    `relative` is the bare name of a file given by name, else the path below the given folder.
+    Attributes:
+        path: Its path, as the user would recognise it.
+        relative: Its place in the output folder: the bare name of a file given by name, otherwise
+            the path below the given folder.
     """
 
     path: Path
@@ -50,7 +54,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class BadInput:
-    """A path that should have been a photograph, or a folder of them, and why it is not."""
+    """A path that should have been a photograph or a folder, and the reason why it is not."""
 
     path: Path
     reason: str
@@ -58,13 +62,13 @@ class BadInput:
 
 @dataclass(frozen=True)
 class Found:
-    """The photographs in the order given, folders in natural order, each real file once.
+    """The result of a search: inputs in the order given, folders in natural order, no file twice.
 
     Attributes:
         photographs: What was found.
         failures: Paths that are missing or cannot be read, and photographs that cannot be decoded.
         skipped: Hidden entries and other files in the given folders.
-        num_made: Maps in the given folders that dpt made.
+        num_made: Number of maps in the given folders that dpt made.
     """
 
     photographs: tuple[Photograph, ...]
@@ -84,7 +88,7 @@ class Found:
 
 
 def read_list(path: Path, *, nul: bool = False) -> tuple[Path, ...]:
-    """Return the paths a file lists, one a line or separated by NUL; `-` is standard input.
+    """Return the paths that a file lists, one per line or separated by NUL; `-` is standard input.
 
     Raises:
         InputError: The list cannot be read.
@@ -102,7 +106,7 @@ def read_list(path: Path, *, nul: bool = False) -> tuple[Path, ...]:
 
 
 def _without_mark(content: bytes) -> bytes:
-    """Return a list as Windows writes it, with a byte order mark or in UTF-16, as plain UTF-8."""
+    """Return a list with a byte order mark or in UTF-16, as Windows writes it, as plain UTF-8."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -115,7 +119,7 @@ def _without_mark(content: bytes) -> bytes:
 
 
 def expand(given: Path) -> list[Path]:
-    """Return what a pattern such as photos/*.jpg stands for where the shell left it as it is."""
+    """Expand a pattern such as photos/*.jpg that the shell did not expand."""
     if not _is_path(given) or os.path.lexists(given) or not glob.has_magic(str(given)):
         return [given]
     found = glob.glob(str(given), recursive=True)  # noqa: PTH207  # absolute patterns too
@@ -127,7 +131,7 @@ def find_photographs(
     output: Path | None = None,
     is_made: Callable[[Path], bool] = lambda _path: False,
 ) -> Found:
-    """Return the photographs that files and folders stand for; folders are searched all the way.
+    """Return the photographs among files and, at any depth, in folders.
 
     A file given by name is taken whatever its suffix; in folders the suffix decides. Raw files are
     failures, and HEIC without pillow-heif. In a folder, either is skipped beside a readable picture
@@ -159,7 +163,7 @@ class _Search:
     num_made: int = 0
 
     def take(self, given: Path) -> None:
-        """Take what a user named: a file, or what is in a folder."""
+        """Take a file or the photographs in a folder."""
         try:
             if stat.S_ISDIR(mode_of(given)):
                 self._walk(given)
@@ -169,7 +173,7 @@ class _Search:
             self._fail(given, str(error))
 
     def _walk(self, root: Path) -> None:
-        """Take the images below a folder in natural order."""
+        """Take the photographs below a folder in natural order."""
         pending = [root]
         best_ranks: dict[Path, int] = {}
         while pending:
@@ -182,7 +186,7 @@ class _Search:
             try:
                 mode = path.stat().st_mode
                 if stat.S_ISDIR(mode):
-                    # Each real folder once: links that lead back up would never end.
+                    # Each real folder once: a link that leads back up would never end.
                     if self._is_new(path):
                         inner = sorted(path.iterdir(), key=_natural, reverse=True)
                         best_ranks.update(_best_ranks(inner))
@@ -223,16 +227,17 @@ class _Search:
 
 def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
     """Return a sort key by which frame 2 comes before frame 10."""
-    # Split at groups of digits, every second piece is one: text meets text, numbers numbers.
+    # Every second piece of the split is a number, so text is compared with text.
     names = [re.split("([0-9]+)", name) for name in path.parts]
     key = [[int(piece) if odd % 2 else piece for odd, piece in enumerate(name)] for name in names]
-    return key, path  # the path itself where 01 meets 1
+    return key, path  # the path decides between 01 and 1
 
 
 def _rank(path: Path) -> int | None:
-    """Return which of the pictures of one name is taken: the lowest. None where it is no picture.
+    """Return a picture's rank among files of one name, of which the lowest is taken.
 
-    What a camera saves beside a HEIC or raw file, or a user converts it to, is the same photograph.
+    A camera's raw file and its JPEG, or a HEIC and what it was converted to, are one photograph.
+    None for files that are not pictures.
     """
     ranks = (IMAGE_SUFFIXES, heic.SUFFIXES, UNREADABLE_SUFFIXES)
     suffix = path.suffix.lower()
@@ -240,7 +245,7 @@ def _rank(path: Path) -> int | None:
 
 
 def _best_ranks(paths: Iterable[Path]) -> dict[Path, int]:
-    """Return the lowest rank of a readable picture by path without suffix."""
+    """Return the lowest rank of the readable pictures of each name, by path without suffix."""
     best: dict[Path, int] = {}
     for path in paths:
         rank, stem = _rank(path), path.with_suffix("")
@@ -250,7 +255,7 @@ def _best_ranks(paths: Iterable[Path]) -> dict[Path, int]:
 
 
 def _is_unreadable(path: Path) -> bool:
-    """Return whether a file is a photograph in a format that is not decoded here."""
+    """Return whether a file is a photograph in a format that dpt does not decode."""
     rank = _rank(path)
     if not rank or (rank == 1 and heic.has_heic()):
         return False
@@ -258,8 +263,8 @@ def _is_unreadable(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(12)
     except OSError:
-        return False  # for the reader to say why
-    # Phones send JPEG under the name of the HEIC that it was made from.
+        return False  # reading it will give the reason
+    # Phones send a JPEG under the name of the HEIC that it was made from.
     return not start.startswith((b"\xff\xd8\xff", b"\x89PNG")) and start[4:] != b"ftypavif"
 
 
@@ -274,10 +279,10 @@ def _unreadable(path: Path) -> str:
 
 
 def mode_of(path: Path) -> int:
-    """Return the mode of a file or folder; to open anything else could wait for ever.
+    """Return the mode of a file or folder; opening anything else could wait for ever.
 
     Raises:
-        InputError: It is missing, a pipe or a device, or no path at all.
+        InputError: It is missing, a pipe or a device, or not a valid path.
     """
     try:
         mode = path.stat().st_mode

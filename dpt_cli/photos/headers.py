@@ -1,6 +1,6 @@
-"""The size of a picture from the first bytes of its file, before a pixel is decoded.
+"""What a picture file's header says, read before any pixel is decoded: above all its size.
 
-Only as much of each format as that takes. What a header says is a claim: decoding may differ.
+Parses only as much of each format as that takes. A header may be wrong: decoding decides.
 """
 
 import re
@@ -13,14 +13,14 @@ Size = tuple[int, int]  # height, width [px]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
-_BOXES = 65536  # how far into a file the boxes that hold a size are looked for
+_BOXES = 65536  # how many bytes are searched for the boxes that hold a size
 _SUBFILE_TYPE = 254
 _IMAGE_WIDTH, _IMAGE_LENGTH, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 256, 257, 258, 339
 _FLOAT = 3
 
 
 def picture_size(data: bytes) -> Size | None:
-    """Return the height and width [px] that a picture's header gives; None where unknown."""
+    """Return the height and width [px] in a picture's header, or None if they are unknown."""
     for magic, read in _READERS:
         if data.startswith(magic):
             try:
@@ -33,7 +33,7 @@ def picture_size(data: bytes) -> Size | None:
 
 
 def is_deep(data: bytes) -> bool:
-    """Return whether pixels may be floats or 32-bit integers, which take several copies."""
+    """Return whether pixels may be floats or 32-bit integers, whose conversion takes copies."""
     if not data.startswith((b"II", b"MM")):
         return data.startswith((b"PF", b"Pf", b"#?"))
     try:
@@ -44,7 +44,7 @@ def is_deep(data: bytes) -> bool:
 
 
 def is_raw(data: bytes) -> bool:
-    """Return whether a file is a camera's raw TIFF, whose first picture is but a thumbnail."""
+    """Return whether a file is a camera's raw TIFF, whose first picture is only a thumbnail."""
     if not data.startswith((b"II*\0", b"MM\0*")):
         return False
     try:
@@ -59,7 +59,7 @@ def is_heif(data: bytes) -> bool:
 
 
 def brands(data: bytes) -> set[bytes]:
-    """Return what a file of this family says that it is; empty for any other file."""
+    """Return the brands that a HEIF file declares; none for any other file."""
     if not is_heif(data):
         return set()
     end = min(int.from_bytes(data[:4], "big"), len(data), _BOXES)
@@ -172,7 +172,7 @@ def _codestream(data: bytes) -> Size:
 
 
 def _largest(data: bytes, box: bytes, skip: int, *, width_first: bool) -> Size | None:
-    """Return the largest size that a box of that name gives, its numbers `skip` bytes behind."""
+    """Return the largest size in the boxes of a name, `skip` bytes after where the name begins."""
     found = []
     for match in re.finditer(re.escape(box), data[:_BOXES]):
         numbers = data[match.start() + skip : match.start() + skip + 8]

@@ -1,4 +1,4 @@
-"""HEIC, the format of phones, decoded by pillow-heif where it is installed; OpenCV cannot."""
+"""Decodes HEIC, the format of phones, if pillow-heif is installed; OpenCV does not read it."""
 
 import importlib.util
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 WAY_OUT = "HEIC needs pillow-heif: pip install 'dpt-vision[heic]', or convert it to JPEG or PNG"
-# HEVC pictures and sequences, and pictures of any codec that libheif is left to find out.
+# HEVC pictures and sequences, and `mif1`, whose codec libheif detects.
 _BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 
@@ -31,8 +31,8 @@ def is_heic(data: bytes) -> bool:
 def decode_heic(data: bytes) -> "npt.NDArray[np.uint8]":
     """Decode a HEIC file's primary picture, uint8 (H, W, 3), RGB order; alpha is dropped.
 
-    libheif turns and crops it as its boxes say, and brings 10 and 12 bits to 8. Neither it nor
-    pillow-heif 1.8.1 reports damage inside the compressed pixels.
+    libheif turns and crops the picture as its boxes ask, and converts 10 and 12 bits to 8.
+    pillow-heif 1.8.1 does not report damage inside the compressed pixels.
 
     Raises:
         InputError: pillow-heif is not installed, or cannot read it.

@@ -1,7 +1,7 @@
-"""The boxes of the HEIF family, AVIF and HEIC: brands, EXIF, turn and mirror.
+"""Reads the boxes of the HEIF family, AVIF and HEIC: EXIF, turn and mirror.
 
-OpenCV 5.0.0 ignores the turn and the mirror of an AVIF. They count, and the turn in its EXIF
-does not: ISO/IEC 23008-12, `irot` and `imir`.
+OpenCV 5.0.0 ignores `irot` and `imir`, the turn and the mirror of an AVIF. By ISO/IEC 23008-12
+readers follow these boxes and ignore the orientation in EXIF.
 """
 
 import io
@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 RGB = npt.NDArray[np.uint8]
-_Box = tuple[bytes, int, int]  # its type, where its content begins and ends
-# Far more than the boxes that come before any pixel take.
-_MAX_BOXES = 4096
+_Box = tuple[bytes, int, int]  # type, start and end of the content
+_MAX_BOXES = 4096  # far more than real files have
 
 
 def upright(stored: RGB, data: bytes) -> RGB:
-    """Return the decoded pixels, uint8 (H, W, 3), turned and mirrored as their file says."""
+    """Return decoded pixels, uint8 (H, W, 3), turned and mirrored as the file's boxes ask."""
     try:
         steps = list(_steps(data))
     except (struct.error, IndexError):
@@ -30,14 +29,14 @@ def upright(stored: RGB, data: bytes) -> RGB:
 
 
 def decode_avif(data: bytes) -> RGB | None:
-    """Decode an AVIF with Pillow, not yet turned; None where it cannot.
+    """Decode an AVIF with Pillow, not yet turned upright; None if that fails.
 
-    For OpenCV builds without AVIF, such as 4.10's wheels. Pillow has it since 11.3.
+    For OpenCV builds without AVIF, such as the wheels of 4.10. Pillow reads AVIF since 11.3.
     """
     try:
         from PIL import AvifImagePlugin
 
-        # Not `Image.open`, which warns of large pictures.
+        # Not `Image.open`, which warns about large pictures.
         with AvifImagePlugin.AvifImageFile(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
     except (ImportError, SyntaxError, ValueError, OSError):
@@ -70,7 +69,7 @@ def exif_item(data: bytes) -> bytes:
 
 
 def _place(data: bytes, at: int, wanted: int) -> tuple[int, int]:
-    """Return where an item that lies in one piece of the file begins and ends."""
+    """Return the start and end of an item in the file; (0, 0) if it is not one piece."""
     version = data[at]
     offset_bytes, length_bytes = data[at + 4] >> 4, data[at + 4] & 15
     base_bytes, index_bytes = data[at + 5] >> 4, data[at + 5] & 15 if version else 0
@@ -95,7 +94,7 @@ def _place(data: bytes, at: int, wanted: int) -> tuple[int, int]:
 
 
 def _steps(data: bytes) -> Iterator[Callable[[RGB], RGB]]:
-    """Yield what is to be done with the primary picture, in order."""
+    """Yield the turns and mirrors of the primary picture, in order."""
     meta = _inside(data, b"meta", 0, len(data), header_bytes=4)
     if meta is None:
         return
@@ -111,13 +110,13 @@ def _steps(data: bytes) -> Iterator[Callable[[RGB], RGB]]:
     for index in _indices(data, associations[0], item):
         kind, start, _ = boxes[index - 1]
         if kind == b"irot":
-            yield partial(np.rot90, k=data[start] & 3)  # anticlockwise, both
+            yield partial(np.rot90, k=data[start] & 3)  # both count anticlockwise
         elif kind == b"imir":
             yield partial(np.flip, axis=data[start] & 1)  # 0 exchanges top and bottom
 
 
 def _indices(data: bytes, at: int, wanted: int) -> list[int]:
-    """Return which properties, counted from 1, belong to an item, in order."""
+    """Return the indices, counted from 1, of an item's properties, in order."""
     is_wide_item, is_wide_index = data[at] > 0, data[at + 3] & 1
     (num_items,) = struct.unpack_from(">I", data, at + 4)
     at += 8
@@ -129,7 +128,9 @@ def _indices(data: bytes, at: int, wanted: int) -> list[int]:
         indices = struct.unpack_from(form, data, at + 1)
         at += 1 + struct.calcsize(form)
         if item == wanted:
-            mask = 0x7FFF if is_wide_index else 0x7F  # above it: whether a reader must know it
+            mask = (
+                0x7FFF if is_wide_index else 0x7F
+            )  # the highest bit marks properties that a reader must know
             return [index & mask for index in indices if index & mask]
     return []
 
@@ -142,7 +143,7 @@ def _number(data: bytes, at: int, *, is_wide: bool) -> int:
 def _inside(
     data: bytes, name: bytes, start: int, end: int, header_bytes: int = 0
 ) -> tuple[int, int] | None:
-    """Return where the content of the first box of that name begins and ends."""
+    """Return the start and end of the content of the first box of a name."""
     for kind, inner, inner_end in _boxes(data, start, end):
         if kind == name:
             return inner + header_bytes, inner_end

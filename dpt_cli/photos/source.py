@@ -1,4 +1,4 @@
-"""A file read once: its bytes, and the stamp that says whether it is still the same."""
+"""Reads a file once: its bytes, and a stamp that shows later whether it has changed."""
 
 import hashlib
 import os
@@ -13,13 +13,13 @@ Stamp = Mapping[str, int | str]  # of a file: size [bytes], mtime_ns, sha256 in 
 
 
 def read_file(path: Path) -> tuple[bytes, int]:
-    """Read a photograph's file; return its bytes and its time of change [ns].
+    """Read a photograph's file; return its bytes and its modification time [ns].
 
     Raises:
         InputError: It is not a file or cannot be read.
     """
     with errors_as(InputError, f"{path}"), _open_to_read(path, InputError) as file:
-        # Before reading: what changes meanwhile then has a later time.
+        # Before reading: if the file changes meanwhile, its time is then later than this one.
         mtime_ns = os.fstat(file.fileno()).st_mtime_ns
         return file.read(), mtime_ns
 
@@ -48,7 +48,7 @@ def stamp_of(path: Path, kind: type[DptError] = InputError) -> Stamp:
 
 
 def is_same(path: Path, known: Stamp) -> bool:
-    """Return whether a file has the size, and the time or else the content, of a stamp."""
+    """Return whether a file has a stamp's size, and its time or, failing that, its content."""
     try:
         now = path.lstat()
         if not stat.S_ISREG(now.st_mode) or now.st_size != known["size"]:
@@ -60,7 +60,7 @@ def is_same(path: Path, known: Stamp) -> bool:
 
 
 def _open_to_read(path: Path, kind: type[DptError]) -> BufferedReader:
-    # Opening a pipe would wait for ever.
+    # Without O_NONBLOCK, opening a pipe would wait for ever.
     file = os.fdopen(os.open(path, os.O_RDONLY | _flag("O_NONBLOCK") | _flag("O_BINARY")), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

@@ -1,8 +1,8 @@
-"""The tags of a TIFF directory: a TIFF file's own, or those of the EXIF block in other pictures."""
+"""Reads the tags of a TIFF directory, in a TIFF file or in the EXIF block of other pictures."""
 
 import struct
 
-# What reading numbers at places that a file names may raise.
+# The errors that a damaged file can cause when numbers are read at offsets it gives.
 GARBLED = (struct.error, ValueError, IndexError, OverflowError)
 
 _LITTLE, _BIG = (b"II*\0", b"II+\0"), (b"MM\0*", b"MM\0+")
@@ -20,7 +20,7 @@ def directory(data: bytes, start: int | None = None) -> dict[int, float]:
         start: Where the directory begins; None for the first one.
 
     Raises:
-        struct.error, ValueError, IndexError, OverflowError: No TIFF, or cut off (`GARBLED`).
+        struct.error, ValueError, IndexError, OverflowError: Not a TIFF, or cut off (`GARBLED`).
     """
     if not data.startswith(MAGIC):
         raise ValueError("no TIFF header")
