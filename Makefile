@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 # The versions the tests were last seen green with; `make CONSTRAINTS= test` takes the newest.
 CONSTRAINTS ?= -c .ci/constraints.txt
 
+# The default tests run in this many processes, all tests of a file in the same one.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 .PHONY: demo test test-all check format docs picture wheel clean
 
 demo: $(VENV)/.runtime  ## previews of the photographs in examples/, into dpt-out/
 	$(BIN)/dpt depth examples -o dpt-out --model tiny
 
 test: $(VENV)/.dev  ## the default tests: no network, no GPU, no published weights
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: $(VENV)/.dev  ## with the full-size networks too
 	$(BIN)/python -m pytest --run-slow
@@ -20,7 +24,7 @@ check: $(VENV)/.dev  ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""What every test may use: markers, the photographs beside the checkout, a Hub and its cache."""
+"""Markers and fixtures for every test: shared photographs, a loopback Hub and its cache."""
 
 import importlib
 import os
@@ -14,6 +14,10 @@ from loopback_hub import LoopbackHub
 
 if TYPE_CHECKING:
     from front_door import FrontDoor
+
+# Before torch is imported, here and in child processes. Networks this small gain nothing from a
+# second thread, and with two test workers on two cores the threads would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 _ASKED_FOR = {"slow": "--run-slow", "network": "--run-network"}
@@ -59,7 +63,7 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 @pytest.fixture(autouse=True)
 def torch_is_the_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have `--engine auto` mean torch, OpenVINO installed or not, where a test is not of it."""
+    """Make `--engine auto` mean torch in every test that does not ask for OpenVINO."""
     if "openvino" not in request.fixturenames:
         monkeypatch.setattr("dpt_cli.engine.choice.has_openvino", lambda: False)
         monkeypatch.setenv("DPT_ENGINE", "torch")
@@ -67,13 +71,13 @@ def torch_is_the_engine(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def openvino() -> None:
-    """Skip where OpenVINO, which is optional, is not installed."""
+    """Skip the test if OpenVINO, which is optional, is not installed."""
     pytest.importorskip("openvino")
 
 
 @pytest.fixture
 def conversions(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Share OpenVINO's conversions with other tests of the same weights; return their folder."""
+    """Share OpenVINO's conversions between the tests of a worker; return their folder."""
     shared = tmp_path_factory.getbasetemp() / "conversions"
     shared.mkdir(exist_ok=True)
     (home / "dpt").mkdir(parents=True, exist_ok=True)
@@ -107,7 +111,7 @@ class Environment:
 def no_proxy() -> Iterator[None]:
     """Keep loopback requests away from proxies.
 
-    Once a test run: huggingface_hub's one HTTP client reads it, and takes 0.2 s to build.
+    Once per test run: huggingface_hub's only HTTP client reads it, and takes 0.2 s to build.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
@@ -142,17 +146,11 @@ def home(environment: Environment, tmp_path: Path) -> Path:
 @pytest.fixture
 def dpt(
     home: Path, hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator["FrontDoor"]:
-    # Imported here, as torch takes seconds.
-    import torch
-
+) -> "FrontDoor":
+    # Imported here because it imports torch, which takes seconds.
     from front_door import FrontDoor
 
     desk = tmp_path / "desk"
     desk.mkdir()
     monkeypatch.chdir(desk)
-    num_threads = torch.get_num_threads()
-    # Networks this small gain nothing from a second, and wait long for it on a busy machine.
-    torch.set_num_threads(1)
-    yield FrontDoor(desk, tmp_path / "registry.toml", hub)
-    torch.set_num_threads(num_threads)
+    return FrontDoor(desk, tmp_path / "registry.toml", hub)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 
 import dpt_cli
 from dpt_cli.checkpoint.registry import load_registry
@@ -80,7 +79,6 @@ def test_unknown_names_are_refused_before_anything_is_made(
 
 
 def _elsewhere(pickled: bytes, data: bytes, queue: Any) -> None:
-    torch.set_num_threads(1)  # as in the tests: another number rounds sums in another order
     prepare, infer, finish, entry = pickle.loads(pickled)
     rgb = decode(data, None)  # type: ignore[arg-type]  # the job is not looked at
     prepared = prepare(rgb)

@@ -33,7 +33,7 @@ class Night:
     def __init__(self, home: Path) -> None:
         self.home, self.pictures = home, home / "pictures"
         # One thread: the networks are small, and OpenMP's spin where cores are shared.
-        self.environment = {**os.environ, "HF_HOME": str(home / "hf"), "OMP_NUM_THREADS": "1"}
+        self.environment = {**os.environ, "HF_HOME": str(home / "hf")}
         (home / "weights.pt").write_bytes(files("depth")["authors.pt"])
         (home / "registry.toml").write_text(
             to_toml({"depth": {"small": row("depth", [], default=True)}})

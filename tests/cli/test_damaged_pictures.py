@@ -53,7 +53,7 @@ def run(dpt: FrontDoor, *words: str, stdin: bytes = b"") -> subprocess.Completed
     return subprocess.run(
         [sys.executable, "-m", "dpt_cli", "depth", *words, *options, "--engine", "torch"],
         cwd=dpt.desk,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         input=stdin,
         capture_output=True,
         check=False,

@@ -42,7 +42,7 @@ class Run:
         process = subprocess.Popen(
             [sys.executable, "-c", _SCRIPT, *self.words, "-o", output],
             cwd=self.desk,
-            env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": root},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

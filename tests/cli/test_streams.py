@@ -16,7 +16,6 @@ def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProc
     """Run a line of bash that starts with $DPT; the exit code is that of its first program."""
     environment = {
         "PYTHONPATH": str(Path(__file__).parents[2]),
-        "OMP_NUM_THREADS": "1",
         "DPT": f"{sys.executable} -m dpt_cli",
     }
     return subprocess.run(

@@ -56,7 +56,7 @@ class Architecture:
     features: int = 256
     encoder: Callable[..., Encoder] | None = None
     inversion: tuple[tuple[str, float], ...] = ()
-    sizes: tuple[Size, ...] = ((384, 384), (384, 512), (480, 704))
+    sizes: tuple[Size, ...] = ((96, 128), (384, 384), (384, 512), (480, 704))
     batched_sizes: tuple[Size, ...] = ()
     readouts: tuple[str, ...] = READOUTS
 
