@@ -1,1 +1,1 @@
-"""How fast networks run here, what memory they take, how far results drift."""
+"""Measures how fast networks run, how much memory they take and how far results drift."""

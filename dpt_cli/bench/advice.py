@@ -1,7 +1,4 @@
-"""A benchmark's rows in a sentence or two: what is fast, what is fine, what does not fit.
-
-Says only what the rows say.
-"""
+"""Sums up a benchmark in a sentence or two: what is fast, what is detailed, what does not fit."""
 
 from collections.abc import Sequence
 
@@ -9,12 +6,12 @@ from dpt_cli.bench.rows import Row
 
 
 def advise(rows: Sequence[Row]) -> str:
-    """Return advice from what was measured, and from nothing else."""
+    """Return advice that follows from the measured rows alone."""
     measured = [row for row in rows if row.is_measured]
     if not measured:
         sentences = ["Nothing was measured."]
     elif len(measured) == 1:
-        sentences = ["One setting was measured: there is none to compare it with."]
+        sentences = ["Only one setting was measured, so there is nothing to compare."]
     else:
         sentences = [_compare(measured)]
     too_large = [row for row in rows if row.status in ("skipped", "out of memory")]
@@ -26,10 +23,10 @@ def advise(rows: Sequence[Row]) -> str:
 def _compare(measured: Sequence[Row]) -> str:
     fastest = max(measured, key=lambda row: row.pictures_per_second)
     speed = f"For speed {_name(fastest, measured)}: {_rate(fastest)}{_drift(fastest)}"
-    # Where the times of two settings overlap, which is faster is chance.
+    # If the times of two settings overlap, it is chance which one was faster.
     equal = [row for row in measured if row is not fastest and _overlap(row, fastest)]
     if equal:
-        speed += f", no different within the spread of the runs from {_listed(equal, measured)}"
+        speed += f", the same within the spread of the runs as {_listed(equal, measured)}"
     num_pixels = max(row.setting.num_pixels for row in measured)
     if num_pixels == min(row.setting.num_pixels for row in measured):
         return f"{speed}."
@@ -39,7 +36,7 @@ def _compare(measured: Sequence[Row]) -> str:
         return f"{speed}, and no other size has more pixels."
     pixels = num_pixels / fastest.setting.num_pixels
     slowdown = fastest.pictures_per_second / finest.pictures_per_second
-    time = "a time no different" if finest in equal else f"{slowdown:.1f} times the time"
+    time = "the same time" if finest in equal else f"{slowdown:.1f} times the time"
     detail = (
         f"for detail {_name(finest, measured)}: {pixels:.1f} times the pixels at {time}"
         f"{_drift(finest)}"
@@ -64,7 +61,7 @@ def _overlap(one: Row, other: Row) -> bool:
 
 def _rate(row: Row) -> str:
     rate = row.pictures_per_second
-    return f"{rate:.1f} pictures a second" if rate >= 1 else f"{1 / rate:.1f} s a picture"
+    return f"{rate:.1f} pictures per second" if rate >= 1 else f"{1 / rate:.1f} s per picture"
 
 
 def _listed(rows: Sequence[Row], among: Sequence[Row]) -> str:
@@ -75,7 +72,7 @@ def _listed(rows: Sequence[Row], among: Sequence[Row]) -> str:
 
 
 def _name(row: Row, among: Sequence[Row]) -> str:
-    """Name a setting by its size, and by what else differs among rows."""
+    """Return a name for a setting: its size, and whatever else differs among the rows."""
     height, width = row.setting.network_hw
     others = [other.setting for other in among]
     name = f"{width}×{height}"

@@ -1,4 +1,4 @@
-"""What a network takes: its operations counted, its activations estimated."""
+"""Counts a network's operations, and estimates its activations."""
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -7,12 +7,12 @@ from dpt_cli.bench.rows import Operations
 from dpt_cli.model.architectures import build_network
 from dpt_cli.model.config import Architecture
 
-# Peak activations a network pixel, seen on DPT-Hybrid and DPT-Large.
+# Peak activations per network pixel, as measured on DPT-Hybrid and DPT-Large.
 ACTIVATION_BYTES_PER_PIXEL = 3000
 
 
 def count_operations(architecture: Architecture, size_hw: tuple[int, int]) -> Operations:
-    """Count the floating-point operations of one image, those of convolutions apart."""
+    """Count the floating-point operations for one image, convolutions separately."""
     with torch.device("meta"):
         network = build_network(architecture).eval()
         image = torch.empty(1, 3, *size_hw)

@@ -1,47 +1,52 @@
-"""Whether a setting will fit into memory, foreseen from what smaller ones took."""
+"""Predicts whether a setting fits into memory, from what smaller settings took."""
 
 from dpt_cli.bench.estimate import ACTIVATION_BYTES_PER_PIXEL
 from dpt_cli.bench.machine import free_bytes
 from dpt_cli.bench.rows import Memory
 
-# Of what is foreseen: allocators keep more than is asked of them.
-_MARGIN = 1.1
+_MARGIN = 1.1  # allocators reserve more than they are asked for
 _BYTES_PER_NUMBER = 4
-# What the C library keeps of freed memory, and gives out again unseen by the operating system:
-# twice the largest block it keeps at all, 32 MiB (mallopt(3), M_MMAP_THRESHOLD, M_TRIM_THRESHOLD).
+# Freed memory that the C library may keep and reuse without the operating system noticing: twice
+# the largest block it keeps, 32 MiB (mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD).
 _UNSEEN_BYTES = 64 * 2**20
 
 
 def objection_to_weights(num_parameters: int, device: str) -> str | None:
-    """Say why a network's weights will not fit; None where they do, or nobody can tell."""
+    """Return why a network's weights will not fit; None if they fit or it is unknown."""
     return _objection(_BYTES_PER_NUMBER * num_parameters, device, "its weights alone")
 
 
 class MemoryForecast:
-    """Foresees the activations of one network: a straight line through the two largest measured.
+    """Predicts the activations of one network by a line through the two largest measured sizes.
 
-    Before a second size is measured the line has the slope seen on the published networks.
+    Until a second size is measured, the line has the slope of the published networks.
     """
 
     def __init__(self, device: str, num_channels: int, held_on_gpu: int = 0) -> None:
-        """Begin.
+        """Start without measurements.
 
         Args:
             device: Where the network runs.
-            num_channels: Numbers it gives a pixel.
-            held_on_gpu: What the GPU holds while nothing runs [bytes].
+            num_channels: Number of output values per pixel.
+            held_on_gpu: Memory in use on the GPU while nothing runs [bytes].
         """
         self._device, self._held_on_gpu = device, held_on_gpu
-        # Images in and results out, once as the batch's and once as one array.
+        # The images, and the results twice: for each image and as one array.
         self._result_bytes = _BYTES_PER_NUMBER * (3 + 2 * num_channels)
-        # The torch engine runs a batch on a CPU one image after the other.
+        # On a CPU, the torch engine runs the images of a batch one after the other.
         self._runs_whole_batches = not device.startswith("cpu")
         self._seen: dict[str, list[tuple[int, int]]] = {}  # pixels and bytes, by precision
 
     def learn(self, precision: str, num_pixels: int, batch_size: int, memory: Memory) -> None:
-        """Take in what a call took: pixels of one image, images, bytes.
+        """Learn from a call's memory.
 
-        The first to be learnt should be the smallest there is: it shows what does not grow.
+        The first call should have the smallest size, to show what does not grow with the size.
+
+        Args:
+            precision: The call's precision.
+            num_pixels: Pixels of one image.
+            batch_size: Number of images.
+            memory: What the call took.
         """
         seen = self._seen.setdefault(precision, [])
         if self._runs_whole_batches and memory.gpu_peak is not None:
@@ -54,7 +59,7 @@ class MemoryForecast:
                 seen.append((num_pixels, 0))
 
     def objection(self, precision: str, num_pixels: int, batch_size: int) -> str | None:
-        """Say why a call will not fit; None where it does, or nobody can tell."""
+        """Return why a call will not fit; None if it fits or it is unknown."""
         if self._runs_whole_batches:
             need = self._activations(precision, num_pixels * batch_size)
         else:

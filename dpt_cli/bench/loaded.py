@@ -1,4 +1,4 @@
-"""One loaded network under measurement: its times, its memory, what it says of photographs."""
+"""Measures one loaded network: times, memory, and drift on photographs."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +21,7 @@ from dpt_cli.predict.predictor import Predictor, infer
 
 RGB = npt.NDArray[np.uint8]
 
-# Timed calls where no number is given: never fewer than the first, never more than the second, and
-# between them until the third.
+# Timed calls if no number is given: at least, at most, and in between until the time is up.
 _MIN_RUNS, _MAX_RUNS, _ENOUGH_S = 3, 20, 10.0
 # A GPU chooses its kernels and raises its clock in the first calls.
 _NUM_WARM_UPS, _NUM_WARM_UPS_ON_CPU = 3, 1
@@ -30,12 +29,12 @@ _NUM_WARM_UPS, _NUM_WARM_UPS_ON_CPU = 3, 1
 
 @dataclass(frozen=True)
 class Model:
-    """A network loaded for measuring.
+    """A network to measure.
 
     Attributes:
-        spec: Its row.
-        weights: The weights in words, or `RANDOM`.
-        engine: Makes it ready in a precision.
+        spec: Its row of the registry.
+        weights: A description of the weights, or `RANDOM`.
+        engine: Returns the network's engine for a precision.
     """
 
     spec: CheckpointSpec
@@ -44,7 +43,7 @@ class Model:
 
     @property
     def has_weights(self) -> bool:
-        """Whether its results mean anything."""
+        """Whether its weights are real, so that drift means something."""
         return self.weights != RANDOM
 
 
@@ -52,13 +51,13 @@ class Loaded:
     """Measures one network."""
 
     def __init__(self, model: Model, device: str) -> None:
-        """Bring the network's weights into memory and see what is held then."""
+        """Load the network's weights into memory and note how much is in use then."""
         self.model, self._device = model, device
         self._engines: dict[str, Engine] = {}
         self._references: list[DepthMap | LabelMap] = []
         self._drifts: dict[tuple[tuple[int, int], str], float] = {}
         config = model.spec.architecture
-        # The smallest input: a call with it brings the weights from the disk, and little else.
+        # A call with the smallest input loads the weights from the disk and takes little else.
         self._tiny_hw = (2 * config.patch_px, 2 * config.patch_px)
         model.engine("fp32")(_noise(1, self._tiny_hw))
         self._peak = PeakMemory(device)
@@ -67,7 +66,7 @@ class Loaded:
         self._forecast = MemoryForecast(device, num_channels, self._peak.gpu_bytes() or 0)
 
     def objection(self, precision: str, network_hw: tuple[int, int], batch_size: int) -> str | None:
-        """Say why a call will not fit into memory; None where it does, or nobody can tell."""
+        """Return why a call will not fit into memory; None if it fits or it is unknown."""
         self._engine(precision)
         height, width = network_hw
         return self._forecast.objection(precision, height * width, batch_size)
@@ -77,15 +76,15 @@ class Loaded:
     ) -> tuple[tuple[float, ...], Memory, str]:
         """Time calls with a batch of noise, after a warm-up.
 
-        The engine takes and gives numpy: copies to and from a GPU are part of a call, and when it
-        returns the GPU is done.
+        The engine takes and returns numpy arrays, so a call includes the copies to and from a GPU
+        and ends when the GPU is done.
 
         Args:
             setting: What to time.
-            num_runs: Timed calls; None for as many as fit into a few seconds.
+            num_runs: Number of timed calls; None for as many as fit into a few seconds.
 
         Returns:
-            The calls [s], the memory they took, and what is to be known of them.
+            The duration of each call [s], the memory they took, and a note for the user.
 
         Raises:
             OutOfMemoryError: It does not fit.
@@ -105,7 +104,9 @@ class Loaded:
         memory = self._memory()
         self._forecast.learn(setting.precision, setting.num_pixels, setting.batch_size, memory)
         redone = outputs[0].precision != setting.precision
-        note = f"{setting.precision} gave NaN or infinity; times hold its fp32 run too"
+        note = (
+            f"{setting.precision} gave NaN or infinity; times include the fp32 run that replaced it"
+        )
         return tuple(seconds), memory, note if redone else ""
 
     def drift(self, setting: Setting, photographs: Sequence[RGB]) -> float:
@@ -145,7 +146,7 @@ class Loaded:
             engine(image)
             self._peak.restart()
             engine(image)
-            # Where the forecast's line begins.
+            # The starting point of the forecast's line.
             self._forecast.learn(precision, self._tiny_hw[0] * self._tiny_hw[1], 1, self._memory())
             self._engines[precision] = engine
         return self._engines[precision]

@@ -1,6 +1,6 @@
-"""Measure settings one by one: warm-up, timed calls, memory, drift.
+"""Measures settings one by one: warm-up, timed calls, memory, drift.
 
-What would not fit into memory is foreseen from what was measured, and passed over.
+Skips settings that would not fit into memory, as the settings measured before them predict.
 """
 
 import math
@@ -17,7 +17,7 @@ from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import DeviceError, DptError, NetworkOutputError, OutOfMemoryError
 from dpt_cli.metrics.drift import measure_of
 
-# A call that takes longer than this is announced with its length.
+# A call that takes longer than this is announced with its duration [s].
 _LONG_S = 30.0
 
 _count_operations_once = cache(count_operations)
@@ -27,7 +27,7 @@ class Bench:
     """Measures settings.
 
     Attributes:
-        rows: What was found so far, in the order measured; kept whatever ends the run.
+        rows: The results so far, in the order measured; they stay if the run is interrupted.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class Bench:
         num_runs: int | None,
         notify: Callable[[str], None],
     ) -> None:
-        """Prepare.
+        """Prepare a benchmark.
 
         Args:
-            load: Loads a row's network; called once for each.
+            load: Loads a model; called once per model.
             device: Where networks run.
-            photographs: What drift is measured on; none for no drift.
-            peaks: This machine's own, by precision, where known.
-            num_runs: Timed calls a row; None for as many as fit into a few seconds.
-            notify: Takes one line for the user.
+            photographs: Photographs for drift; empty for no drift.
+            peaks: This machine's known peaks, by precision.
+            num_runs: Timed calls per row; None for as many as fit into a few seconds.
+            notify: Receives one line for the user.
         """
         self.rows: list[Row] = []
         self._num_settings = 0
@@ -55,12 +55,12 @@ class Bench:
         self._photographs, self._num_runs, self._notify = photographs, num_runs, notify
 
     def run(self, settings: Sequence[Setting]) -> None:
-        """Measure settings, all of a network before the next one is loaded.
+        """Measure all settings of a network before loading the next one.
 
-        Those of a network in the order given: from small to large, so that memory is foreseen.
+        The settings of a network should go from small to large, so that memory can be predicted.
 
         Raises:
-            DptError: The weights cannot be loaded, or the device is not there.
+            DptError: The weights cannot be loaded, or the device does not exist.
         """
         self._num_settings = len(self.rows) + len(settings)
         for spec in dict.fromkeys(setting.spec for setting in settings):
@@ -75,7 +75,7 @@ class Bench:
                     self._measure_all(network, chosen)
                     del network  # before the next is loaded
             if reason is not None:
-                self._pass_over(chosen, reason)
+                self._skip(chosen, reason)
 
     def _measure_all(self, network: Loaded, settings: Iterable[Setting]) -> None:
         for setting in settings:
@@ -83,7 +83,7 @@ class Bench:
             if self.rows[-1].is_measured and network.model.has_weights and self._photographs:
                 self.rows[-1] = self._with_drift(network, self.rows[-1])
 
-    def _pass_over(self, settings: Iterable[Setting], reason: str) -> None:
+    def _skip(self, settings: Iterable[Setting], reason: str) -> None:
         for setting in settings:
             self._notify(f"{setting}: skipped, {reason}")
             self.rows.append(Row(setting, self._device, None, "skipped", reason))
@@ -93,7 +93,7 @@ class Bench:
         row = Row(setting, self._device, network.model.weights, operations=operations)
         peaks = self._peaks.get(setting.precision)
         least_s = peaks.least_seconds(operations) * setting.batch_size if peaks else 0.0
-        long = f", at least {least_s / 60:.0f} min a call" if least_s > _LONG_S else ""
+        long = f", at least {least_s / 60:.0f} min per call" if least_s > _LONG_S else ""
         self._notify(f"{len(self.rows) + 1} of {self._num_settings}: {setting}{long}")
         try:
             reason = network.objection(setting.precision, setting.network_hw, setting.batch_size)
@@ -117,7 +117,7 @@ class Bench:
         try:
             drift = network.drift(setting, self._photographs)
             if not math.isfinite(drift):
-                raise NetworkOutputError("the reference holds no depth")
+                raise NetworkOutputError("the reference has no valid depth")
         except (DptError, MemoryError) as error:
             note = f"no drift: {str(error) or 'out of memory'}"
             self._notify(f"{setting}: {note}")

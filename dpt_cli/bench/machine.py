@@ -1,6 +1,6 @@
-"""What machine this is, and how much memory it has, has free and was in use.
+"""Describes this machine and measures its memory: total, free and in use.
 
-Reads what the operating system tells in files; a figure that it does not tell is None.
+A figure that the operating system does not report is None.
 """
 
 import contextlib
@@ -18,14 +18,14 @@ _FORGET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
 
 @dataclass(frozen=True)
 class Machine:
-    """What a benchmark ran on.
+    """The machine that a benchmark ran on.
 
     Attributes:
         cpu: The processor's name.
         num_cores: Cores this process may use.
         num_threads: Threads torch uses.
         memory_bytes: Installed memory.
-        gpu: The GPU's name, where one was used.
+        gpu: The GPU's name, if one was used.
         gpu_memory_bytes: Its memory.
         torch: torch's version.
         python: Python's version.
@@ -44,7 +44,7 @@ class Machine:
 
 
 def describe_machine(device: str) -> Machine:
-    """Describe this machine, and the GPU where `device` is one."""
+    """Describe this machine, and the GPU if `device` is one."""
     is_gpu = torch.device(device).type == "cuda"
     properties = torch.cuda.get_device_properties(device) if is_gpu else None
     return Machine(
@@ -69,7 +69,7 @@ def _cpu_name() -> str:
 
 
 def free_bytes(device: str) -> int | None:
-    """Return the memory that a network on that device could still take."""
+    """Return the memory that a network on a device could still use [bytes]."""
     kind = torch.device(device).type
     if kind == "cuda":
         free, _ = torch.cuda.mem_get_info(torch.device(device))
@@ -79,7 +79,7 @@ def free_bytes(device: str) -> int | None:
 
 
 def resident_bytes() -> int | None:
-    """Return what this process holds now."""
+    """Return the memory that this process holds now [bytes]."""
     return figure_in_kb(_PROC / "self" / "status", "VmRSS")
 
 
@@ -102,19 +102,19 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(self._gpu)
 
     def host_bytes(self) -> int | None:
-        """Return the process's peak; None where an earlier one may hide it."""
+        """Return the process's peak [bytes]; None if an earlier, higher peak may hide it."""
         peak = _peak_ever()
         if peak is None or self._before is None:
             return None
         return peak if self._is_forgotten or peak > self._before else None
 
     def gpu_bytes(self) -> int | None:
-        """Return the peak of torch's tensors on the GPU; None without one."""
+        """Return the peak of torch's tensors on the GPU [bytes]; None without one."""
         return int(torch.cuda.max_memory_allocated(self._gpu)) if self._gpu else None
 
 
 def _peak_ever() -> int | None:
-    """Return the most this process held, since it was last forgotten where that can be."""
+    """Return this process's peak, since the last reset if the system can reset it [bytes]."""
     known = figure_in_kb(_PROC / "self" / "status", "VmHWM")
     if known is not None or platform.system() == "Windows":
         return known

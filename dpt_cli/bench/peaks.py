@@ -1,4 +1,4 @@
-"""What this machine can do at best: a plain matrix product and a plain convolution, timed."""
+"""Measures the machine's peak speed by timing a plain matrix product and a convolution."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,37 +11,37 @@ from torch import Tensor
 from dpt_cli.bench.rows import Operations
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-# int8 runs on another engine, whose peak torch cannot show.
+# int8 runs on OpenVINO, whose peak torch cannot measure.
 PEAK_PRECISIONS = tuple(_DTYPES)
 _SECONDS_MEASURED = 0.3
-# From small to large until one takes long enough to be timed well: half precision on a CPU without
-# such instructions is a thousand times slower than a GPU, and would take minutes at a GPU's size.
+# Sizes are tried from small to large until one takes long enough to be timed well. Half precision
+# on a CPU without such instructions would take minutes at the size that a GPU needs.
 _LONG_ENOUGH_S = 0.02
 _MATRIX_SIDES = (256, 512, 1024, 2048, 4096, 8192)
-# Of the fusion stage: 3 x 3 with 256 channels.
+# As in the fusion stage: 3 x 3 kernels with 256 channels.
 _CHANNELS = 256
 _CONVOLUTION_SIDES_PX = (16, 32, 64, 128, 256, 512)
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """Floating-point operations a second, a multiplication and an addition as two."""
+    """Floating-point operations per second; a multiplication and an addition count as two."""
 
     matrix: float
     convolution: float
 
     def least_seconds(self, operations: Operations) -> float:
-        """Return the time that operations take at these peaks [s]."""
+        """Return the time that operations would take at these peaks [s]."""
         return operations.matrix / self.matrix + operations.convolution / self.convolution
 
 
 def measure_peaks(device: str, precision: str) -> Peaks:
-    """Measure a device in one precision; seconds, where it has no instructions for it."""
+    """Measure a device in one precision; takes seconds if it has no instructions for it."""
     return Peaks(matrix_rate(device, precision), _convolution_rate(device, precision))
 
 
 def matrix_rate(device: str, precision: str) -> float:
-    """Measure a plain matrix product [operations a second], in under a second."""
+    """Measure a plain matrix product [operations/s], in under a second."""
 
     def product(side: int) -> tuple[Callable[[], Tensor], int]:
         matrix = torch.randn(side, side, device=device).to(_DTYPES[precision])
@@ -58,7 +58,7 @@ def _convolution_rate(device: str, precision: str) -> float:
         operations = 2 * 9 * _CHANNELS**2 * side_px**2
         return lambda: F.conv2d(image, kernel, padding=1), operations
 
-    # As the engine has it: without TF32, which keeps 10 bits of the mantissa.
+    # Without TF32, which keeps 10 bits of the mantissa, as in the engine.
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
         return _best_rate(convolution, _CONVOLUTION_SIDES_PX)
 
@@ -67,7 +67,7 @@ def _convolution_rate(device: str, precision: str) -> float:
 def _best_rate(
     probe: Callable[[int], tuple[Callable[[], Tensor], int]], sizes: Sequence[int]
 ) -> float:
-    """Return the best rate seen, operations a second."""
+    """Return the best rate [operations/s]."""
     best = 0.0
     for size in sizes:
         operation, num_operations = probe(size)
@@ -85,6 +85,6 @@ def _best_rate(
 def _seconds(operation: Callable[[], Tensor]) -> float:
     started = time.perf_counter()
     result = operation()
-    # One number read back: the device has then finished.
+    # Reading a number back waits for the device to finish.
     result[(0,) * result.ndim].item()
     return time.perf_counter() - started

@@ -1,7 +1,4 @@
-"""What is measured and what was found: settings, rows, and their facts with stable keys.
-
-Plain data: nothing here measures, prints or reads a file.
-"""
+"""The settings and results of a benchmark, as plain data with stable keys."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,19 +11,19 @@ from dpt_cli.predict.preprocess import network_size
 Status = Literal["measured", "skipped", "out of memory", "failed"]
 
 RANDOM = "random"
-"""What stands for weights where there are none on this disk."""
+"""The description of weights that are not on this disk and were replaced by random ones."""
 
 _SHORTEST, _LONGEST = 5, 95  # percentiles of the timed runs
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row to measure.
+    """What one row of a benchmark measures.
 
     Attributes:
-        spec: The weights' row.
-        target_hw: What the network size aims at [px].
-        batch_size: Images a call.
+        spec: The weights' row of the registry.
+        target_hw: The size that the network size aims at [px].
+        batch_size: Images per call.
         precision: `fp32`, `fp16`, `bf16` or `int8`.
     """
 
@@ -55,12 +52,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Memory:
-    """The most memory held while a row ran [bytes]; None where this system does not tell.
+    """Peak memory while a row ran [bytes]; None if the system does not report it.
 
     Attributes:
-        host_peak: Of the whole process.
-        host_growth: Of that, what came on top of the process with its loaded network.
-        gpu_peak: Of torch's tensors on the GPU, weights included.
+        host_peak: Peak of the whole process.
+        host_growth: The part of it above the process with its network loaded.
+        gpu_peak: Peak of torch's tensors on the GPU, weights included.
     """
 
     host_peak: int | None = None
@@ -70,35 +67,35 @@ class Memory:
 
 @dataclass(frozen=True)
 class Operations:
-    """Floating-point operations of one image, a multiplication and an addition as two."""
+    """Floating-point operations for one image; a multiplication and an addition count as two."""
 
     matrix: int
     convolution: int
 
     @property
     def total(self) -> int:
-        """Return all of them."""
+        """Return the sum."""
         return self.matrix + self.convolution
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was found of one setting.
+    """The results of one setting.
 
     Attributes:
         setting: What was measured.
         device: Where it ran.
-        weights: The weights in words, or `RANDOM`; None where none were loaded.
-        status: Whether there are times, and why not.
-        note: What is to be known of it beside the numbers; empty for nothing.
-        seconds: The timed calls, each of a whole batch [s].
-        memory: What they took.
-        operations: Of one image.
-        share_of_peak: The time that the operations take at the machine's own measured peaks, over
-            the median; 1 is a network as quick as the plain products it is made of.
-        drift: How far the result lies from the fp32 result at the weights' own resolution; 0 is
-            the same. None where it was not measured.
-        drift_measure: What `drift` counts; see `dpt_cli.metrics.drift`.
+        weights: A description of the weights, or `RANDOM`; None if none were loaded.
+        status: `measured`, or the reason why there are no times.
+        note: A remark for the user; may be empty.
+        seconds: Duration of each timed call of a whole batch [s].
+        memory: The memory that the calls took.
+        operations: Operations for one image.
+        share_of_peak: The time that the operations would take at the machine's measured peaks,
+            divided by the median; 1 means as fast as the plain products.
+        drift: Distance from the fp32 result at the weights' own resolution, 0 if they are equal;
+            None if it was not measured.
+        drift_measure: The measure of `drift`; see `dpt_cli.metrics.drift`.
     """
 
     setting: Setting
@@ -115,7 +112,7 @@ class Row:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it has times."""
+        """Whether there are times."""
         return bool(self.seconds)
 
     @property
@@ -131,11 +128,11 @@ class Row:
 
     @property
     def pictures_per_second(self) -> float:
-        """Return the images a second, by the median."""
+        """Return the images per second, from the median."""
         return self.setting.batch_size / self.median_s
 
     def facts(self) -> dict[str, Any]:
-        """Return everything as JSON values, always with the same keys."""
+        """Return all results as JSON values, always with the same keys."""
         setting, memory = self.setting, self.memory
         low, high = self.spread_s if self.is_measured else (None, None)
         return {

@@ -136,19 +136,19 @@ def test_a_range_holds_its_end_and_has_a_step(text: str, sides: list[int]) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("384 too 1024", "'384 too 1024' is no resolution: write 384, "),
-        ("384 to", "'384 to' is no resolution"),
-        ("384 1024", "'384 1024' is no resolution"),
-        ("384 to 1024 by 64", "is no resolution"),
-        ("384 to 1024 step", "is no resolution"),
-        ("384 to 1024 step 64 64", "is no resolution"),
-        ("384 to 1e3", "is no resolution"),
-        ("384 to 1216x352", "is no resolution"),
-        ("384,", "'384,' is no resolution"),
+        ("384 too 1024", "'384 too 1024' is not a resolution: write 384, "),
+        ("384 to", "'384 to' is not a resolution"),
+        ("384 1024", "'384 1024' is not a resolution"),
+        ("384 to 1024 by 64", "is not a resolution"),
+        ("384 to 1024 step", "is not a resolution"),
+        ("384 to 1024 step 64 64", "is not a resolution"),
+        ("384 to 1e3", "is not a resolution"),
+        ("384 to 1216x352", "is not a resolution"),
+        ("384,", "'384,' is not a resolution"),
         ("photo.jpg", "'photo.jpg' is neither a side (384) nor"),
-        ("384 photo.jpg", "is no resolution"),
-        ("1024 to 384", "1024 to 384: a range goes up, 384 to 1024"),
-        ("384 to 1024 step 0", "a step is at least 1 px"),
+        ("384 photo.jpg", "is not a resolution"),
+        ("1024 to 384", "1024 to 384: the range must go up: 384 to 1024"),
+        ("384 to 1024 step 0", "the step must be at least 1 px"),
         ("8 to 64", "8: a side is 16 to 16384 px"),
         ("384 to 99999", "99999: a side is 16 to 16384 px"),
         ("384,8", "8: a side is 16 to 16384 px"),
@@ -171,9 +171,9 @@ def test_words_that_follow_no_range_are_usage(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--batch-size", "0"), "'0' is no list of whole numbers from 1"),
-        (("--batch-size", "1,x"), "'1,x' is no list"),
-        (("--batch-size", "1,"), "'1,' is no list"),
+        (("--batch-size", "0"), "'0' is not a list of positive whole numbers"),
+        (("--batch-size", "1,x"), "'1,x' is not a list"),
+        (("--batch-size", "1,"), "'1,' is not a list"),
         (
             ("--precision", "fp8"),
             "unknown precision 'fp8'. There are: auto, fp32, fp16, bf16, int8.",
@@ -183,10 +183,10 @@ def test_words_that_follow_no_range_are_usage(bench: Bench) -> None:
         (("--task", "depht"), "'depht' is not one of"),
         (("--model", "smal"), "Did you mean 'small'?"),
         (("--model", "small,"), "no model"),
-        (("-o", "plot.jpg"), "plot.jpg: a plot is a PNG"),
+        (("-o", "plot.jpg"), "plot.jpg: the plot is a PNG file"),
         (("--csv", "."), "is a directory"),
         (("--device", "gpu"), "'gpu' is not one of"),
-        (("--model", "small,metric", "--weights", "w.pt"), "name one with --model"),
+        (("--model", "small,metric", "--weights", "w.pt"), "--weights is a file for one model"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -293,7 +293,7 @@ def test_what_rows_have_in_common_makes_way_where_a_terminal_is_narrow(
 
 def test_one_setting_gets_little_advice(bench: Bench) -> None:
     advice = bench.json("--no-drift")["advice"]
-    assert advice == "One setting was measured: there is none to compare it with."
+    assert "nothing to compare" in advice
 
 
 def test_several_models_precisions_and_batches(bench: Bench) -> None:
@@ -316,7 +316,7 @@ def test_what_half_precision_spoils_is_told(bench: Bench, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(TorchEngine, "_infer", infer)
     (it,) = bench.rows("--no-drift", "--precision", "bf16", "--resolution", "64")
-    assert it["note"] == "bf16 gave NaN or infinity; times hold its fp32 run too"
+    assert it["note"] == "bf16 gave NaN or infinity; times include the fp32 run that replaced it"
 
 
 # Drift
@@ -345,9 +345,7 @@ def test_the_table_tells_the_agreement_of_a_segmentation(bench: Bench) -> None:
     assert header.endswith("AGREES")
     assert own.endswith(" 100.00 %")
     assert 0 < float(small.split()[-2]) < 100
-    assert any(
-        line.startswith("agreement: the share of pixels that have the class") for line in rest
-    )
+    assert any(line.startswith("agreement: ") for line in rest)
 
 
 def test_the_drift_of_relative_depth_by_hand(bench: Bench) -> None:
@@ -425,9 +423,8 @@ def test_without_any_photograph_it_ends_before_any_work(bench: Bench, name: str)
 
 def test_random_weights_are_said_and_nothing_is_downloaded(bench: Bench, home: Path) -> None:
     result = bench()
-    said = "depth/small: no weights on this disk, and none are downloaded: random ones are timed"
-    assert said in result.stderr
-    assert "depth/small: random weights" in result.stdout
+    assert "depth/small: its weights are not on this disk and are not downloaded" in result.stderr
+    assert "depth/small: measured with random weights" in result.stdout
     assert "'dpt models pull depth/small'" in result.stdout
     assert result.stdout.splitlines()[1].endswith("–")
     (it,) = bench.rows()

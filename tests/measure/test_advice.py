@@ -34,52 +34,52 @@ def skipped(side: int) -> Row:
     ("rows", "words"),
     [
         ([], "Nothing was measured."),
-        ([row(384, 1.0)], "One setting was measured: there is none to compare it with."),
+        ([row(384, 1.0)], "Only one setting was measured, so there is nothing to compare."),
         (
             [row(384, 2.0), row(768, 9.0)],
-            "For speed 384×384: 2.0 s a picture; for detail 768×768: 4.0 times the pixels at "
+            "For speed 384×384: 2.0 s per picture; for detail 768×768: 4.0 times the pixels at "
             "4.5 times the time.",
         ),
         (
             [row(384, 0.1, drift=0.0), row(768, 0.9, drift=0.0714)],
-            "For speed 384×384: 10.0 pictures a second, drift 0.000 AbsRel; for detail 768×768: "
+            "For speed 384×384: 10.0 pictures per second, drift 0.000 AbsRel; for detail 768×768: "
             "4.0 times the pixels at 9.0 times the time, drift 0.071 AbsRel.",
         ),
         (
             [row(384, 0.5, spec=SEGMENT, drift=0.021), row(768, 2.0, spec=SEGMENT)],
-            "For speed 384×384: 2.0 pictures a second, drift 2.1 % of the pixels; for detail "
+            "For speed 384×384: 2.0 pictures per second, drift 2.1 % of the pixels; for detail "
             "768×768: 4.0 times the pixels at 4.0 times the time.",
         ),
         (
             [row(384, 1.0), row(384, 2.0, batch=4), row(384, 3.0, batch=16)],
-            "For speed 384×384 in batches of 16: 5.3 pictures a second.",
+            "For speed 384×384 in batches of 16: 5.3 pictures per second.",
         ),
         (
             [row(384, 1.0), row(384, 0.5, precision="bf16"), row(384, 3.0, spec=LARGE)],
-            "For speed hybrid at 384×384 in bf16: 2.0 pictures a second.",
+            "For speed hybrid at 384×384 in bf16: 2.0 pictures per second.",
         ),
         (
             [row(384, 1.0, 1.2), row(384, 1.1, 1.3, spec=LARGE)],
-            "For speed hybrid at 384×384: 1.1 s a picture, no different within the spread of the "
-            "runs from large at 384×384.",
+            "For speed hybrid at 384×384: 1.1 s per picture, the same within the spread of the "
+            "runs as large at 384×384.",
         ),
         (
             [row(384, 1.0, 1.4), row(768, 1.1, 1.5)],
-            "For speed 384×384: 1.2 s a picture, no different within the spread of the runs from "
-            "768×768; for detail 768×768: 4.0 times the pixels at a time no different.",
+            "For speed 384×384: 1.2 s per picture, the same within the spread of the runs as "
+            "768×768; for detail 768×768: 4.0 times the pixels at the same time.",
         ),
         (
             [row(384, 9.0), row(768, 2.0)],
-            "For speed 768×768: 2.0 s a picture, and no other size has more pixels.",
+            "For speed 768×768: 2.0 s per picture, and no other size has more pixels.",
         ),
         (
             [row(384, 1.0), row(768, 4.0), row(768, 3.0, batch=2)],
-            "For speed 384×384 in batches of 1: 1.0 pictures a second; for detail 768×768 in "
+            "For speed 384×384 in batches of 1: 1.0 pictures per second; for detail 768×768 in "
             "batches of 2: 4.0 times the pixels at 1.5 times the time.",
         ),
         (
             [row(384, 1.0), skipped(4096)],
-            "One setting was measured: there is none to compare it with. Does not fit into "
+            "Only one setting was measured, so there is nothing to compare. Does not fit into "
             "memory: 4096×4096.",
         ),
         (
@@ -98,4 +98,4 @@ def test_more_of_the_same_speed_are_counted() -> None:
     rows += [
         replace(rows[0], setting=replace(rows[0].setting, precision=f"p{n}")) for n in range(5)
     ]
-    assert "from 384×384 in p0, 384×384 in p1 and 3 more." in advise(rows)
+    assert "as 384×384 in p0, 384×384 in p1 and 3 more." in advise(rows)

@@ -1,1 +1,1 @@
-"""`dpt bench`: options, table, plot."""
+"""`dpt bench`: options, table and plot."""

@@ -22,17 +22,17 @@ class _BenchCommand(SettingsCommand):
 def bench(**options: Any) -> None:
     """Measure how fast networks run here, what memory they take, and how far results drift.
 
-    A row tells of one setting: the time of a call after warm-up (median, 5 % to 95 % of the runs;
-    copies to and from a GPU included), memory, operations, the share of this machine's own peak,
-    which a plain matrix product and a plain convolution set, and drift.
+    Each row is one setting. It shows the time of a call after warm-up (median, and 5 % to 95 % of
+    the runs, with copies to and from a GPU), memory, operations, the speed as a share of this
+    machine's peak in a plain matrix product and a plain convolution, and drift.
 
-    Drift is how far results lie from those in fp32 at the weights' own resolution, over
-    photographs: AbsRel in depth, for relative inverse depth after the best scale and shift; the
-    share of pixels that keep their class for segmentation. It says that a result is another, not
-    which one is right.
+    Drift is the difference from the fp32 result at the weights' own resolution, averaged over
+    photographs. For depth it is AbsRel, after the best scale and shift if depth is relative; for
+    segmentation, the share of pixels that keep their class is shown. Drift does not say which
+    result is right.
 
-    Nothing is downloaded: without weights on this disk, random ones are timed and there is no
-    drift. Ctrl-C shows what was measured so far. No file is replaced without --force.
+    Nothing is downloaded. If weights are not on this disk, random ones are timed, without drift.
+    Ctrl-C shows the rows measured so far. Files are only replaced with --force.
 
     Example: dpt bench --resolution 384 to 512 --runs 3
     """
@@ -45,7 +45,7 @@ def bench(**options: Any) -> None:
     ]
     specs = [spec for spec, _ in choices]
     if chosen.weights is not None and len(specs) > 1:
-        raise click.UsageError("--weights is a file of one model: name one with --model")
+        raise click.UsageError("--weights is a file for one model: give only one with --model")
     for _, remark in filter(all, choices):
         say(remark)
     say(f"bench of {', '.join(spec.title for spec in specs)}")

@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What `dpt bench` was asked; see the help of each option."""
+    """The options of `dpt bench`; the help of each option explains it."""
 
     task: Task
     models: tuple[str, ...]
@@ -57,7 +57,9 @@ def _split(
 
 def _check_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     if value is not None and value.suffix.lower() != ".png":
-        raise click.BadParameter(f"{value}: a plot is a PNG: name it PLOT.png", ctx, param)
+        raise click.BadParameter(
+            f"{value}: the plot is a PNG file; expected a name that ends in .png", ctx, param
+        )
     return value
 
 
@@ -81,9 +83,9 @@ def check_free(path: Path, *, force: bool) -> None:
     Raises:
         OutputError: It exists.
     """
-    # lexists: a link that leads nowhere is something of the user's as well.
+    # lexists: a broken link belongs to the user, too.
     if not force and os.path.lexists(path):
-        raise OutputError(f"{path} exists; see --force")
+        raise OutputError(f"{path} exists; use --force to replace it")
 
 
 def bench_options(function: F) -> F:
@@ -144,12 +146,12 @@ def bench_options(function: F) -> F:
             metavar="PATH",
             help="Photographs or folders for drift; may be repeated.  [default: the bundled three]",
         ),
-        click.option("--no-drift", is_flag=True, help="Measure speed and memory alone."),
+        click.option("--no-drift", is_flag=True, help="Measure only speed and memory."),
         click.option(
             "--weights",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
-            help="A local checkpoint of the one model that is measured.",
+            help="A local checkpoint for the model, if only one is measured.",
         ),
         registry_option,
         click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),
@@ -157,7 +159,7 @@ def bench_options(function: F) -> F:
             "--csv",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
-            help="Write the rows to a file as well.",
+            help="Also write the rows to a file.",
         ),
         click.option(
             "-o",

@@ -1,4 +1,4 @@
-"""A benchmark drawn: time and memory against megapixels. The one home of matplotlib's axes."""
+"""Draws a benchmark: time and memory against megapixels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _DOTS_PER_INCH = 120
 
 
 def draw(rows: Sequence[Row], machine: Machine) -> npt.NDArray[np.uint8]:
-    """Return the plot of the rows that were measured, uint8 (H, W, 3)."""
+    """Return a plot of the measured rows, uint8 (H, W, 3)."""
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     times, memory = figure.subplots(1, 2)
@@ -32,7 +32,7 @@ def draw(rows: Sequence[Row], machine: Machine) -> npt.NDArray[np.uint8]:
             memory.plot(*np.transpose(known), marker="o", label=label)
     on_gpu = any(row.memory.gpu_peak is not None for row in measured)
     sizes = sorted({row.setting.num_pixels / 1e6 for row in measured})
-    _finish(times, sizes, "seconds a call, median and 5–95 %")
+    _finish(times, sizes, "seconds per call, median and 5–95 %")
     _finish(memory, sizes, f"peak memory of the {'GPU' if on_gpu else 'process'} [GB]")
     if measured:
         times.legend(fontsize="small")
@@ -42,16 +42,16 @@ def draw(rows: Sequence[Row], machine: Machine) -> npt.NDArray[np.uint8]:
 
 
 def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the rows of each line from small to large, by what sets the line apart."""
+    """Return the rows of each line, from small to large, by the line's label."""
     labels: list[Callable[[Row], str]] = [
         lambda row: row.setting.spec.name,
         lambda row: f"batch {row.setting.batch_size}",
         lambda row: row.setting.precision,
     ]
-    telling = [label for label in labels if len({label(row) for row in rows}) > 1] or labels[:1]
+    differing = [label for label in labels if len({label(row) for row in rows}) > 1] or labels[:1]
     lines: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.setting.num_pixels):
-        lines.setdefault(", ".join(label(row) for label in telling), []).append(row)
+        lines.setdefault(", ".join(label(row) for label in differing), []).append(row)
     return lines
 
 
@@ -65,7 +65,7 @@ def _finish(axes: Any, megapixels: Sequence[float], label: str) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("megapixels of the network")
     axes.set_ylabel(label)
-    # What was measured, and plain numbers: one decade has few powers of ten.
+    # Ticks at the measured sizes, as plain numbers: there are few powers of ten in one decade.
     axes.set_xticks(megapixels, [f"{size:.3g}" for size in megapixels], rotation=45)
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""What `dpt bench` gives: a table or JSON, CSV, a plot."""
+"""Writes the results of `dpt bench`: a table or JSON, CSV, a plot."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ def report(
     *,
     interrupted: bool,
 ) -> None:
-    """Show the rows, or print them as JSON, and write the files that were asked for."""
+    """Print the rows as a table or JSON, and write the files that were asked for."""
     advice = advise(rows)
     if options.as_json:
         document = {
@@ -44,7 +44,7 @@ def report(
             "rows": [row.facts() for row in rows],
             "advice": advice,
         }
-        # ASCII: any terminal can show it.
+        # ASCII, which any terminal can show.
         put(json.dumps(document, indent=2), keep_lines=True)
     else:
         from dpt_cli.cli.bench.table import print_report

@@ -1,4 +1,4 @@
-"""The course of `dpt bench`: weights, photographs, settings; then the report and its files."""
+"""Runs `dpt bench`: finds weights, photographs and settings, measures, and reports."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -34,7 +34,7 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
         specs: The rows of the models to measure.
 
     Raises:
-        DptError: Nothing could be measured, or nothing more.
+        DptError: Nothing could be measured, or the run had to stop.
     """
     weights = _weights(options, specs)
     photographs, num_bad = _photographs(options) if any(weights.values()) else ({}, 0)
@@ -58,7 +58,7 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
         for precision in dict.fromkeys(setting.precision for setting in settings):
             if precision not in PEAK_PRECISIONS:
                 continue
-            say(f"this machine's own peak in {precision}")
+            say(f"measuring this machine's peak in {precision}")
             peaks[precision] = measure_peaks(device, precision)
         bench.run(settings)
     except KeyboardInterrupt:
@@ -81,13 +81,13 @@ def run_bench(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> None:
 
 
 def _weights(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> dict[str, Weights | None]:
-    """Return the checked weights by row, None where none are on this disk."""
+    """Return each model's checked weights, or None if they are not on this disk."""
     found: dict[str, Weights | None] = {}
     for spec in specs:
         if options.weights is None and locate(spec) is None:
             say(
-                f"{spec.id}: no weights on this disk, and none are downloaded: random ones are "
-                "timed, and there is no drift"
+                f"{spec.id}: its weights are not on this disk and are not downloaded; random "
+                "ones are timed, and there is no drift"
             )
             found[spec.id] = None
         else:
@@ -96,10 +96,10 @@ def _weights(options: BenchOptions, specs: Sequence[CheckpointSpec]) -> dict[str
 
 
 def _photographs(options: BenchOptions) -> tuple[dict[str, RGB], int]:
-    """Return what drift is measured on, by path, and how many could not be read.
+    """Return the photographs for drift, by path, and how many could not be read.
 
     Raises:
-        InputError: There are none.
+        InputError: There are no photographs.
     """
     if options.no_drift:
         return {}, 0
@@ -125,12 +125,12 @@ def _read(photograph: Photograph) -> RGB | None:
 
 
 def _settings(options: BenchOptions, specs: Sequence[CheckpointSpec], device: str) -> list[Setting]:
-    """Return what to measure, each network size once, from small to large."""
+    """Return the settings to measure, each network size once, from small to large."""
     resolved = [resolve_precision(name, resolve_device(device)) for name in options.precision]
     settings: dict[tuple[object, ...], Setting] = {}
     for spec in specs:
         sizes = options.resolution or (spec.input.target_hw,)
-        # The weights' own size before another that is rounded to the same.
+        # The weights' own size comes before others that are rounded to the same network size.
         by_size = sorted(sizes, key=lambda size_hw: size_hw != spec.input.target_hw)
         every = [
             Setting(spec, size_hw, batch_size, precision)
@@ -150,20 +150,24 @@ def _engine(
     device: str,
     precisions: Sequence[str],
 ) -> str:
-    """Return what computes every row: `torch` or `openvino`.
+    """Return the engine of all rows: `torch` or `openvino`.
 
     Raises:
         DeviceError: It is not installed, or cannot do what is asked.
     """
     engines = {resolve_engine(options.engine, device, precision) for precision in precisions}
-    # Random weights are nothing to convert and to keep.
+    # Random weights are not worth a conversion.
     can_convert = None not in weights.values()
     if options.engine == "auto" and "int8" not in precisions:
         return "openvino" if engines == {"openvino"} and can_convert else "torch"
     if len(engines) > 1:
-        raise DeviceError("int8 and half precision are of two engines: measure them in two runs")
+        raise DeviceError(
+            "int8 runs on OpenVINO and half precision on torch: measure them in two runs"
+        )
     if "openvino" in engines and not can_convert:
-        raise DeviceError("--engine openvino needs weights on this disk: random ones run on torch")
+        raise DeviceError(
+            "--engine openvino needs weights on this disk; random ones run on torch only"
+        )
     return engines.pop()
 
 
@@ -183,10 +187,10 @@ def _model(
     else:
         network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
     label = weights.label if weights else RANDOM
-    memory.loaded(keep_freed=False)  # it would be taken for used
+    memory.loaded(keep_freed=False)  # freed memory would be measured as used
 
     def on_torch(precision: str) -> TorchEngine:
-        # One network for every precision: its weights stay float32.
+        # All precisions share one network, whose weights stay float32.
         return TorchEngine(network, device, precision, cuda_graphs=options.cuda_graphs)
 
     return Model(spec, label, on_torch)

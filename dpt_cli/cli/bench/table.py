@@ -1,4 +1,4 @@
-"""A benchmark for people: a table, and what is to be known beside it."""
+"""Prints a benchmark as a table, with notes below it."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ from dpt_cli.cli.console import printable, put
 from dpt_cli.cli.report import counted
 
 _PLAIN_WIDTH = 200
-# What every column together takes, with long names and figures.
+# Enough for all columns, with long names and figures.
 _WIDE = 100
 _NONE = "–"
-_ABOVE_PEAK = 1.005  # what is printed as 101 %
+_ABOVE_PEAK = 1.005  # is printed as 101 %
 _OWN = "fp32 at the weights' own resolution"
 _MEANING = {
     "inverse_depth": f"drift: AbsRel of depth after the best scale and shift, against {_OWN}",
     "depth": f"drift: AbsRel of depth, against {_OWN}",
-    "labels": f"agreement: the share of pixels that have the class they have in {_OWN}",
+    "labels": f"agreement: the share of pixels with the same class as in {_OWN}",
 }
 
 
@@ -30,7 +30,7 @@ def print_report(
     rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks], advice: str
 ) -> None:
     """Print the table, the machine, the weights and the advice to standard output."""
-    # A pipe has no width: lines are not to be folded for it.
+    # A pipe has no width, so its lines must not be wrapped.
     console = Console(
         width=None if sys.stdout.isatty() else _PLAIN_WIDTH, markup=False, highlight=False
     )
@@ -42,7 +42,7 @@ def print_report(
 
 
 def _table(rows: Sequence[Row], width: int) -> Table:
-    """Return the table; what all rows have in common makes way where a terminal is narrow."""
+    """Return the table; on a narrow terminal, without columns whose rows are all the same."""
     columns = _columns(rows)
     for name in ("MODEL", "BATCH", "PRECISION"):
         if width < _WIDE and len(set(columns[name])) == 1:
@@ -50,7 +50,7 @@ def _table(rows: Sequence[Row], width: int) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in columns:
         justify: JustifyMethod = "left" if name in ("MODEL", "PRECISION") else "right"
-        # No digit is to be lost.
+        # Wrapped, because no digit may be cut off.
         table.add_column(name, justify=justify, overflow="fold")
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*map(printable, cells))
@@ -105,8 +105,8 @@ def _drift(row: Row) -> str:
 def _lines(rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks]) -> list[str]:
     lines = [f"{row.setting}: {row.note}" for row in rows if row.note]
     lines += [
-        f"{name}: random weights, as none are on this disk: times and memory are those of the "
-        f"real ones, and there is no drift; 'dpt models pull {name}' brings them"
+        f"{name}: measured with random weights, as its own are not on this disk; times and memory "
+        f"are the same, and there is no drift. 'dpt models pull {name}' downloads them"
         for name in dict.fromkeys(r.setting.spec.id for r in rows if r.weights == RANDOM)
     ]
     lines += dict.fromkeys(
@@ -131,7 +131,7 @@ def _lines(rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks]) ->
 
 
 def _digits(value: float) -> str:
-    """Return three significant digits, more where there are more before the point."""
+    """Return three significant digits, or more if there are more before the point."""
     decimals = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{decimals}f}"
 

@@ -1,4 +1,4 @@
-"""What a user may write for the lists and ranges of `dpt bench`."""
+"""Parses the lists and ranges that `dpt bench` accepts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,20 @@ from dpt_cli.cli.values import Resolution
 
 _OPTION = "--resolution"
 _STEP_PX = 128
-_GRAMMAR = "write 384, 1216x352, 384,512,768 or 384 to 1024, if need be with step 64"
+_GRAMMAR = "write 384, 1216x352, 384,512,768 or 384 to 1024, optionally with step 64"
 
 Sizes = tuple[tuple[int, int], ...]
 
 
 class Resolutions(click.ParamType[Sizes]):
-    """`384`, `1216x352`, `384 to 1024`, `384 to 1024 step 64`, and lists of these with commas."""
+    """`384`, `1216x352`, `384 to 1024`, `384 to 1024 step 64`, or a list with commas."""
 
     name = "resolutions"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Sizes:
-        """Return every (height, width) that is meant, each once, in the order given."""
+        """Return each (height, width) once, in the order given."""
         if isinstance(value, tuple):
             return value
         sizes: dict[tuple[int, int], None] = {}
@@ -32,7 +32,7 @@ class Resolutions(click.ParamType[Sizes]):
                 sizes[Resolution().convert(words[0], param, ctx)] = None
                 continue
             first, last, step = self._range(words, value, param, ctx)
-            # The end belongs to the range, wherever the steps would have left it.
+            # The range includes its end, even if the steps miss it.
             for side in (*range(first, last, step), last):
                 sizes[Resolution().convert(side, param, ctx)] = None
         return tuple(sizes)
@@ -47,12 +47,12 @@ class Resolutions(click.ParamType[Sizes]):
         numbers = words[::2]
         is_range = words[1::2] in (["to"], ["to", "step"]) and len(numbers) > len(words[1::2])
         if not is_range or not all(word.isascii() and word.isdigit() for word in numbers):
-            self.fail(f"{str(value)!r} is no resolution: {_GRAMMAR}", param, ctx)
+            self.fail(f"{str(value)!r} is not a resolution: {_GRAMMAR}", param, ctx)
         first, last, step = map(int, [*numbers, str(_STEP_PX)][:3])
         if first > last:
-            self.fail(f"{value}: a range goes up, {last} to {first}", param, ctx)
+            self.fail(f"{value}: the range must go up: {last} to {first}", param, ctx)
         if step == 0:
-            self.fail(f"{value}: a step is at least 1 px", param, ctx)
+            self.fail(f"{value}: the step must be at least 1 px", param, ctx)
         for side in (first, last):
             Resolution().convert(side, param, ctx)
         return first, last, step
@@ -71,7 +71,9 @@ class Counts(click.ParamType[tuple[int, ...]]):
             return value
         words = [word.strip() for word in str(value).split(",")]
         if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-            self.fail(f"{str(value)!r} is no list of whole numbers from 1, as 1,4,16", param, ctx)
+            self.fail(
+                f"{str(value)!r} is not a list of positive whole numbers such as 1,4,16", param, ctx
+            )
         return tuple(sorted({int(word) for word in words}))
 
 
@@ -82,8 +84,8 @@ def with_ranges_joined(arguments: Sequence[str], *, has_arguments: bool = False)
 
     Args:
         arguments: The command line.
-        has_arguments: Whether the command takes arguments, so that only the words of a range or a
-            list are joined and what follows them is left.
+        has_arguments: Whether the command takes arguments. Then only the words of a range or a
+            list are joined, and the words after them stay apart.
     """
     joined: list[str] = []
     is_open = False
