@@ -28,7 +28,7 @@ def _cases() -> list[ParameterSet]:
         if not key.endswith("/samples"):
             continue
         architecture, readout, size, _ = key.split("/")
-        # 2 s each, mostly to fill the parameters; at 384 x 512 the largest take 20 s.
+        # Full-size networks at a small size, and the default one at its own.
         is_quick = architecture.startswith("small") or (readout, size) == ("project", "96x128")
         is_quick |= (architecture, readout, size) == ("hybrid-depth", "project", "384x512")
         marks = () if is_quick else (pytest.mark.slow,)
