@@ -49,7 +49,17 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "pipeline": (
         {"numpy"},
         {
-            *("predict", "formats", "maps", "photos", "checkpoint", "engine", "host", "errors"),
+            *(
+                "predict",
+                "formats",
+                "maps",
+                "photos",
+                "calibration",
+                "checkpoint",
+                "engine",
+                "host",
+                "errors",
+            ),
             "version",
         },
     ),

@@ -85,7 +85,7 @@ class Run:
         self.batches.append(numbers)
         return [RawOutput(np.full((1, 1), number, np.float32), "fp32") for number in numbers]
 
-    def finish(self, raw: RawOutput, prepared: Prepared) -> DepthMap:
+    def finish(self, raw: RawOutput, prepared: Prepared, _job: Job) -> DepthMap:
         assert prepared.image[0, 0, 0] == raw.values[0, 0]
         return DepthMap(raw.values, "inverse_depth")
 

@@ -1,14 +1,19 @@
 """Metres from relative depth: known scale and shift are found again, and nonsense is refused."""
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 import dpt_cli
 from dpt_cli import DepthMap
 from dpt_cli.errors import CalibrationError
+from front_door import FrontDoor
 
 HW = (40, 60)
 RNG = np.random.default_rng(seed=0)
@@ -148,3 +153,175 @@ def test_what_gives_no_metres_is_refused_with_the_reason(case: str) -> None:
 def test_a_metric_map_is_not_calibrated_again() -> None:
     with pytest.raises(CalibrationError, match="already"):
         dpt_cli.calibrate(DepthMap(INVERSE, "depth"), known(3))
+
+
+# Through the command line. The network's numbers are read from a relative map; the distances that
+# a known scale and shift would give are then what the user "measured".
+
+PLACES = ((2, 3), (90, 5), (40, 50), (7, 90), (80, 80), (60, 20))
+OTHER_PLACES = PLACES[1:]
+
+
+@pytest.fixture
+def raw(dpt: FrontDoor) -> npt.NDArray[np.float32]:
+    """Put a photograph on the desk and return its relative map."""
+    dpt.photograph()
+    dpt("depth", "photo.png", "-o", "raw", "--format", "npy", "--engine", "torch")
+    values: npt.NDArray[np.float32] = np.load(dpt.desk / "raw/photo_depth.npy")
+    return values
+
+
+def metres(raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return distances of about 1 to 10 m that are affine in the map's inverse depth."""
+    low, high = float(raw.min()), float(raw.max())
+    return 1 / (0.1 + 0.9 * (raw.astype(np.float64) - low) / (high - low))
+
+
+def words(raw: npt.NDArray[np.float32], places: tuple[tuple[int, int], ...]) -> list[str]:
+    return [
+        word for x, y in places for word in ("--known", f"{x},{y}={float(metres(raw)[y, x])!r}m")
+    ]
+
+
+def calibrated(dpt: FrontDoor, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    """Run and return the JSON lines."""
+    common = ("-o", "out", "--format", "npy", "--engine", "torch", "--json")
+    result = dpt("depth", *arguments, *common, code=code)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def assert_metres(path: Path, raw: npt.NDArray[np.float32]) -> None:
+    # float32 values, and distances that reach over an order of magnitude.
+    assert np.load(path) == pytest.approx(metres(raw), rel=1e-4)
+
+
+def test_known_points_turn_the_map_into_metres_and_the_facts_say_so(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32]
+) -> None:
+    (line,) = calibrated(dpt, "photo.png", *words(raw, PLACES))
+    assert_metres(dpt.desk / "out/photo_depth.npy", raw)
+    assert (line["kind"], line["unit"], line["near"]) == ("calibrated metric depth", "m", "small")
+    fit = line["calibration"]
+    assert (fit["method"], fit["num_points"], fit["error_kind"]) == ("affine", 6, "leave-one-out")
+    assert fit["error_percent"] < 0.1
+
+
+def test_other_known_points_do_a_photograph_again_and_the_same_do_not(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32]
+) -> None:
+    status = [
+        calibrated(dpt, "photo.png", *arguments)[0]["status"]
+        for arguments in (
+            words(raw, PLACES),
+            words(raw, PLACES),
+            words(raw, OTHER_PLACES),
+            [],
+            [],
+        )
+    ]
+    assert status == ["done", "skipped", "done", "done", "skipped"]
+
+
+def test_a_list_calibrates_each_photograph_and_names_the_one_it_lacks(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32]
+) -> None:
+    dpt.photograph("in/other.png")
+    (dpt.desk / "in/a").mkdir()
+    shutil.copy(dpt.desk / "photo.png", dpt.desk / "in/a/photo.png")
+    rows = [f"a/photo.png,{x},{y},{float(metres(raw)[y, x])!r}" for x, y in PLACES]
+    table = "\n".join(["photograph,x,y,metres", *rows, "gone.png,1,2,3"])
+    (dpt.desk / "known.csv").write_text(table)
+    result = dpt(
+        *("depth", "in", "-o", "out", "--format", "npy", "--engine", "torch"),
+        *("--known-from", "known.csv"),
+        code=3,
+    )
+    assert_metres(dpt.desk / "out/a/photo_depth.npy", raw)
+    assert not (dpt.desk / "out/other_depth.npy").exists()
+    assert "other.png: known.csv has no distances" in result.stderr
+    assert "gone.png" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["photo.npy", "photo.png"])
+def test_sparse_depth_calibrates_the_photograph_of_its_name(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32], name: str
+) -> None:
+    sparse = np.zeros(raw.shape)
+    sparse[::5, ::7] = metres(raw)[::5, ::7]
+    folder = dpt.desk / "lidar"
+    folder.mkdir()
+    if name.endswith(".npy"):
+        sparse[0, 0] = np.nan
+        np.save(folder / name, sparse)
+        (line,) = calibrated(dpt, "photo.png", "--known-depth", "lidar")
+    else:
+        Image.fromarray(np.rint(5000 * sparse).astype(np.uint16)).save(folder / name)
+        found = ("--known-depth", "lidar", "--known-scale", "5000")
+        (line,) = calibrated(dpt, "photo.png", *found)
+    num_points = int(np.count_nonzero(np.isfinite(sparse) & (sparse > 0)))
+    assert line["calibration"]["num_points"] == num_points
+    # Steps of 0.2 mm at 1 m.
+    assert np.load(dpt.desk / "out/photo_depth.npy") == pytest.approx(metres(raw), rel=1e-3)
+
+
+def test_one_named_file_and_python_calibrate_alike(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32]
+) -> None:
+    command = ("depth", "photo.png", "-o", "one.npy", "--format", "npy", "--engine", "torch")
+    dpt(*command, *words(raw, PLACES))
+    assert_metres(dpt.desk / "one.npy", raw)
+    points = [(x, y, metres(raw)[y, x]) for x, y in PLACES]
+    by_hand = dpt_cli.calibrate(DepthMap(raw, "inverse_depth"), points)
+    assert np.array_equal(by_hand.values, np.load(dpt.desk / "one.npy"))
+
+
+CARELESS = {
+    "no unit": (["--known", "1,2=3"], 2, "unit"),
+    "no point": (["--known", "1;2=3m"], 2, "X,Y"),
+    "nothing away": (["--known", "1,2=0m", "--known", "9,9=2m"], 2, "above 0"),
+    "one point": (["--known", "1,2=3m"], 3, "two or more"),
+    "outside": (["--known", "1,2=3m", "--known", "96,9=1m"], 3, "96,9 lies outside"),
+    "two sources": (["--known", "1,2=3m", "--known-from", "known.csv"], 2, "one of them"),
+    "metric": (["--model", "metric", "--known", "1,2=3m", "--known", "9,9=1m"], 2, "metres"),
+    "no such list": (["--known-from", "gone.csv"], 2, "gone.csv"),
+    "a folder as list": (["--known-from", "lidar"], 2, "directory"),
+    "a bad list": (["--known-from", "bad.csv"], 2, "photograph,x,y,metres"),
+    "a bad line": (["--known-from", "known.csv"], 2, "line 3"),
+    "a picture as list": (["--known-from", "photo.png"], 2, "not CSV"),
+    "no scale": (["--known-depth", "lidar"], 2, "--known-scale"),
+    "scale alone": (["--known-scale", "5"], 2, "--known-depth"),
+    "8 bits": (["--known-depth", "lidar", "--known-scale", "5"], 1, "16-bit"),
+    "another size": (["--known-depth", "small"], 3, "96 x 96 pixels"),
+    "an empty folder": (["--known-depth", "empty"], 2, "no .npy"),
+}
+
+
+@pytest.mark.parametrize("case", CARELESS)
+def test_careless_words_get_one_clear_line(dpt: FrontDoor, case: str) -> None:
+    dpt.photograph()
+    (dpt.desk / "bad.csv").write_text("name,left,top\n")
+    (dpt.desk / "known.csv").write_text("photograph,x,y,metres\nphoto.png,1,2,3\nphoto.png,1,x,3\n")
+    for folder in ("lidar", "small", "empty"):
+        (dpt.desk / folder).mkdir()
+    Image.fromarray(np.ones((96, 96), np.uint8)).save(dpt.desk / "lidar/photo.png")
+    np.save(dpt.desk / "small/photo.npy", np.ones((4, 5)))
+    arguments, code, reason = CARELESS[case]
+    command = ("depth", "photo.png", "-o", "out.npy", "--format", "npy", "--engine", "torch")
+    result = dpt(*command, *arguments, code=code)
+    assert reason in " ".join(result.stderr.split())
+    assert not (dpt.desk / "out.npy").exists()
+
+
+def test_points_for_one_photograph_are_not_used_for_two(dpt: FrontDoor) -> None:
+    dpt.photograph("in/a.png")
+    dpt.photograph("in/b.png")
+    known = ("--known", "1,2=3m", "--known", "9,9=1m")
+    assert "--known-from" in dpt("depth", "in", "-o", "out", *known, code=2).stderr
+
+
+def test_a_name_that_fits_two_photographs_is_refused(dpt: FrontDoor) -> None:
+    dpt.photograph("in/a/photo.png")
+    dpt.photograph("in/b/photo.png")
+    (dpt.desk / "known.csv").write_text("photograph,x,y,metres\nphoto.png,1,2,3\n")
+    result = dpt("depth", "in", "-o", "out", "--known-from", "known.csv", code=2)
+    assert "more of its path" in result.stderr

@@ -82,14 +82,13 @@ class KnownDistances:
         return calibrate(depth_map, [(point.x, point.y, point.distance_m) for point in known])
 
     def as_json(self, photograph: Path) -> Any:
-        """Return what decides a photograph's calibration, as a JSON value; None for nothing."""
+        """Return what decides a photograph's calibration, as a JSON value."""
         try:
             known = self._of(photograph)
-        except CalibrationError:
-            return None
-        if isinstance(known, SparseDepth):
-            with errors_as(InputError, f"cannot read {known.path}"):
+            if isinstance(known, SparseDepth):
                 return [hashlib.sha256(known.path.read_bytes()).hexdigest(), known.png_scale]
+        except (CalibrationError, OSError):
+            return "missing"
         return [[point.x, point.y, point.distance_m] for point in known]
 
     def check(self, photographs: Iterable[Path]) -> list[str]:

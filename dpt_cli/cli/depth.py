@@ -6,6 +6,7 @@ import click
 
 from dpt_cli.cli.depth_options import chosen_formats, depth_options
 from dpt_cli.cli.options import RunOptions, run_options
+from dpt_cli.cli.scene import scene_options, take_scene
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.cli.values import ValueRange
 from dpt_cli.formats.table import format_names
@@ -14,6 +15,7 @@ from dpt_cli.formats.table import format_names
 @click.command(cls=SettingsCommand)
 @run_options(format_names("depth"), default_format="color")
 @depth_options(ValueRange())
+@scene_options
 def depth(
     preset: str | None,
     colormap: str,
@@ -33,6 +35,7 @@ def depth(
     from dpt_cli.cli.order import take_order
 
     options["formats"] = chosen_formats(options["formats"], preset, options["output"])
+    scene = take_scene(options)
     run = RunOptions(**options)
     painting = {
         "colormap": colormap,
@@ -40,7 +43,7 @@ def depth(
         "range": value_range,
         "percentile": percentile,
     }
-    order = take_order("depth", run, painting)
+    order = take_order("depth", run, painting, **scene)
 
     from dpt_cli.cli.run import run_task
 

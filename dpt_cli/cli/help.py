@@ -13,6 +13,7 @@ _HEADINGS: dict[str, tuple[str, ...]] = {
         *("dataset", "protocol", "listed", "pairs_file", "truth", "truth_scale", "alignment"),
         *("cap", "crop", "kitti_crop", "resize", "scores"),
     ),
+    "Scene": ("points", "points_file", "depth_folder", "png_scale", "fov_deg"),
     "Model": ("models", "model", "weights", "resolution", "multiple_of", "registry", "offline"),
     "Speed": ("device", "precision", "engine", "batch_size", "cuda_graphs", "runs"),
     "Batch": ("dry_run", "max_errors", "force"),

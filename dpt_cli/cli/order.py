@@ -40,7 +40,12 @@ class Order:
     report: Report
 
 
-def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any]) -> Order:
+def take_order(
+    task: Task,
+    options: RunOptions,
+    format_options: Mapping[str, Any],
+    **scene: Any,
+) -> Order:
     """Find the photographs, plan their outputs, and say how many there are.
 
     Raises:
@@ -71,6 +76,7 @@ def take_order(task: Task, options: RunOptions, format_options: Mapping[str, Any
         force=options.force,
         dry_run=options.dry_run,
         max_errors=options.max_errors,
+        **scene,
     )
     if is_single(options):
         single = plan_pipe(spec, options, settings)

@@ -135,6 +135,8 @@ class Report:
         self._num_with_clipped += clipped > 0
         self._clipped_m = outcome.facts.get("clipped_m", self._clipped_m)
         self._tell(outcome.job, "done", outcome.facts)
+        if outcome.facts.get("calibration"):
+            self.say(f"{outcome.job.photograph}: {_calibrated(outcome.facts['calibration'])}")
         if self._verbose:
             height, width = outcome.facts["network_hw"]
             self.say(
@@ -224,12 +226,25 @@ def _shortened(match: re.Match[str]) -> str:
     return match[0][:_HASH_DIGITS]
 
 
+def _calibrated(fit: Mapping[str, Any]) -> str:
+    """Return a calibration in words: what it was fitted to, its error, and why this fit."""
+    error = "error unknown, as two points leave nothing to test it on"
+    if fit["error_kind"] is not None:
+        error = f"{fit['error_kind']} error {fit['error_m']:.2g} m ({fit['error_percent']:.2g} %)"
+    outliers = fit["num_outliers"]
+    ignored = f", of which {counted(outliers, 'outlier')} ignored" if outliers else ""
+    points = counted(fit["num_points"], "known point")
+    return f"calibrated by {points}{ignored}; {error}; {fit['method']} ({fit['reason']})"
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where it is not one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def what_made(spec: CheckpointSpec, engine: "LazyEngine | None") -> Sequence[str]:
+def what_made(
+    spec: CheckpointSpec, engine: "LazyEngine | None", *, is_calibrated: bool
+) -> Sequence[str]:
     """Say which weights made the maps, how they were checked, and what the numbers mean."""
     if engine is None or not engine.is_loaded:
         return ()
@@ -238,5 +253,5 @@ def what_made(spec: CheckpointSpec, engine: "LazyEngine | None") -> Sequence[str
         f"weights: {weights.label} (checked against: {weights.checked})",
         f"device: {loaded.device}, {loaded.precision}",
         *([f"precision: {loaded.remark}"] if loaded.remark else []),
-        f"numbers: {spec.meaning}",
+        f"numbers: {'depth in metres, by calibration' if is_calibrated else spec.meaning}",
     )

@@ -1,5 +1,6 @@
 """What `depth` and `segment` share: do the run, report its events, exit."""
 
+from collections.abc import Sequence
 from contextlib import closing
 
 import click
@@ -34,20 +35,25 @@ def run_task(order: Order) -> None:
         report.interrupted()
         click.get_current_context().exit(INTERRUPTED)
     except StoppedError:
-        report.summary(options.output, what_made(order.spec, run.engine))
+        report.summary(options.output, _what_made(order))
         raise
     if isinstance(run, Single):
-        report.facts(what_made(order.spec, run.engine))
+        report.facts(_what_made(order))
     elif options.dry_run:
         tell_plan(run, todo, report)
     else:
-        report.summary(options.output, what_made(order.spec, run.engine))
+        report.summary(options.output, _what_made(order))
         if options.gallery and report.num_done + report.num_skipped:
             is_whole = write_gallery(
                 options.output, force=options.force, quiet=options.quiet, as_json=options.as_json
             )
     if (report.num_failed and not options.dry_run) or not is_whole:
         click.get_current_context().exit(SOME_FAILED)
+
+
+def _what_made(order: Order) -> Sequence[str]:
+    is_calibrated = order.settings.known is not None
+    return what_made(order.spec, order.run.engine, is_calibrated=is_calibrated)
 
 
 def _report(order: Order) -> list[Job]:

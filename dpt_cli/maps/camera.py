@@ -1,7 +1,13 @@
 """The camera that took a photograph, as far as depth needs it."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
+
+Source = Literal["exif", "option", "default"]
+# What is assumed of a photograph without a focal length: about a 31 mm lens on 35 mm film, between
+# a phone's main camera (24 to 28 mm) and a normal lens (50 mm).
+DEFAULT_FOV_DEG = 60.0
 
 
 @dataclass(frozen=True)
@@ -14,4 +20,15 @@ class Camera:
     """
 
     focal_px: float
-    source: Literal["exif", "option", "default"]
+    source: Source
+
+    @classmethod
+    def from_fov(cls, fov_deg: float, map_hw: tuple[int, ...], source: Source) -> Self:
+        """Return a camera with a field of view along the longer side of the map.
+
+        Args:
+            fov_deg: The field of view, above 0 and below 180 [degrees].
+            map_hw: Height and width of the map [px].
+            source: Where the field of view comes from.
+        """
+        return cls(max(map_hw) / 2 / math.tan(math.radians(fov_deg) / 2), source)

@@ -54,7 +54,7 @@ class Stages(Generic[MapT]):
     prepare: Callable[[Photo], Prepared]
     load: Callable[[], int]
     infer: Callable[[Sequence[Prepared]], list[RawOutput]]
-    finish: Callable[[RawOutput, Prepared], MapT]
+    finish: Callable[[RawOutput, Prepared, Job], MapT]
     write: Callable[[MapT, RGB | None, Job], Mapping[str, Any]]
     keeps_photographs: bool = False
 
@@ -274,7 +274,7 @@ def _finish(
     def write() -> Done:
         height, width = item.prepared.photo_hw
         with budget.take(height * width * BYTES_PER_PIXEL):
-            facts = stages.write(stages.finish(raw, item.prepared), item.rgb, item.job)
+            facts = stages.write(stages.finish(raw, item.prepared, item.job), item.rgb, item.job)
         return Done(item.job, facts)
 
     return _guarded(item.job, write)

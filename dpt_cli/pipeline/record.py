@@ -51,7 +51,7 @@ class Record:
         """Return what is to become of a photograph."""
         # Without records or outputs nothing can be skipped, and the weights need not be known.
         may_be_done = self._manifest.num_records and any(map(os.path.lexists, job.outputs.values()))
-        recipe = self._recipe("", self._expected_sha256() if may_be_done else "")
+        recipe = self._recipe(job, "", self._expected_sha256() if may_be_done else "")
         return self._manifest.decide(job.photograph, job.outputs, recipe)
 
     def _expected_sha256(self) -> str:
@@ -100,7 +100,7 @@ class Record:
                 draft.publish(known[kind], overwrite=force)
         facts = facts_of_run(self._engine, result, more, started)
         weights = self._engine.weights
-        recipe = self._recipe(weights.label, weights.sha256)
+        recipe = self._recipe(job, weights.label, weights.sha256)
         manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
         return facts
 
@@ -111,8 +111,10 @@ class Record:
         traceback = error.traceback if isinstance(error, UnexpectedError) else ""
         self._manifest.failed(outcome.job.photograph, str(error), traceback)
 
-    def _recipe(self, weights: str, sha256: str) -> Recipe:
-        return Recipe(self._shared, weights, sha256, self._options)
+    def _recipe(self, job: Job, weights: str, sha256: str) -> Recipe:
+        known = self._settings.known
+        calibrated_by = None if known is None else known.as_json(job.photograph)
+        return Recipe({**self._shared, "known": calibrated_by}, weights, sha256, self._options)
 
 
 @contextmanager
@@ -178,6 +180,7 @@ def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, A
         "multiple_of": settings.multiple_of or spec.multiple_of,
         "precision": expected_precision(run, engine),
         "engine": engine,
+        "fov_deg": settings.fov_deg,
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpt_cli.calibration.known import KnownDistances
 from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
@@ -20,7 +21,7 @@ from dpt_cli.photos.find import BadInput, Found, find_photographs
 from dpt_cli.pipeline.events import Done, Event, Failed, Planned, Skipped
 from dpt_cli.pipeline.made import MadeByDpt
 from dpt_cli.pipeline.plan import Job, check_folder, plan
-from dpt_cli.pipeline.settings import EngineSettings, RunSettings
+from dpt_cli.pipeline.settings import EngineSettings, RunSettings, map_quantity
 from dpt_cli.predict.arguments import check_multiple
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ class Run:
                         f"{settings.output} is on a file system without locks: "
                         "start no second dpt that writes there"
                     )
+            if settings.known is not None:
+                for name in settings.known.check(job.photograph for job in self.jobs):
+                    notify(f"{settings.known.origin} has distances for {name}, which is no input")
             yield from self._with(manifest, self.engine)
 
     def _with(self, manifest: "Manifest", engine: "LazyEngine") -> Iterator[Event]:
@@ -185,7 +189,9 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
     Raises:
         InputError: There is nothing to do.
         OutputError: The output folder cannot be written.
+        ArgumentError: Known distances are given for a metric model, or fit several photographs.
     """
+    quantity = map_quantity(spec, settings)
     made = MadeByDpt()
     found = find_photographs(inputs, settings.output, made)
     if not (found.photographs or found.failures):
@@ -198,7 +204,9 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
     )
     for name in settings.formats:
         has_range = settings.options.get("range") is not None
-        known[name].check(spec.output.quantity, len(jobs), has_range=has_range)
+        known[name].check(quantity, len(jobs), has_range=has_range)
+    if settings.known is not None:
+        settings.known.check(job.photograph for job in jobs)
     check_folder(settings.output)
     return Run(spec, settings, found, jobs, (*found.failures, *clashing))
 
@@ -232,6 +240,8 @@ def run(
     offline: bool = False,
     force: bool = False,
     registry: str | Path | None = None,
+    known: KnownDistances | None = None,
+    fov: float | None = None,
     **options: Any,
 ) -> Generator[Event, None, None]:
     """Turn photographs into files, as `dpt depth` and `dpt segment` do, and yield what happens.
@@ -257,6 +267,9 @@ def run(
         offline: See `device`.
         force: Do again what is done, and overwrite files that are not ours.
         registry: Another `weights.toml`.
+        known: Distances that turn relative depth into metres, e.g. of `known_from_csv`.
+        fov: Field of view along the longer side of photographs whose file has no focal length
+            [degrees].
         **options: Of the formats: `colormap`, `invert`, `range`, `percentile`; `opacity`,
             `classes`, `legend`.
 
@@ -270,11 +283,11 @@ def run(
     file = Path(weights) if weights else None
     spec, _ = choose_model(load_registry(Path(registry) if registry else None), task, model, file)
     check_multiple(multiple_of, spec.architecture.patch_px)
-    known = formats_of(task)
-    names = tuple(formats) if formats is not None else tuple(known)[:1]
+    entries = formats_of(task)
+    names = tuple(formats) if formats is not None else tuple(entries)[:1]
     for name in (*names, *options):
-        if name not in (*known, *DEFAULT_OPTIONS[task]):
-            raise ValueError(f"unknown format or option {name!r}; formats: {', '.join(known)}")
+        if name not in (*entries, *DEFAULT_OPTIONS[task]):
+            raise ValueError(f"unentries format or option {name!r}; formats: {', '.join(entries)}")
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     settings = RunSettings(
         formats=names,
@@ -285,6 +298,8 @@ def run(
         multiple_of=multiple_of,
         batch_size=batch_size,
         force=force,
+        known=known,
+        fov_deg=fov,
     )
     return plan_run(spec, [Path(it) for it in given], settings).events()
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpt_cli.calibration.known import KnownDistances
+from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.errors import ArgumentError
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -33,6 +37,9 @@ class RunSettings:
         dry_run: Say what would be done, and touch nothing.
         max_errors: After how many failed photographs to stop; 0 for never.
         engine: How the network runs.
+        known: Distances that turn relative depth into metres; None for none.
+        fov_deg: Field of view along the longer side of photographs whose file has no focal length
+            [degrees]; None where it is not known.
     """
 
     formats: tuple[str, ...]
@@ -45,3 +52,22 @@ class RunSettings:
     force: bool = False
     dry_run: bool = False
     max_errors: int = 0
+    known: KnownDistances | None = None
+    fov_deg: float | None = None
+
+
+def map_quantity(spec: CheckpointSpec, settings: RunSettings) -> str:
+    """Return what the maps of a run hold: the output of the weights, or metres by calibration.
+
+    Raises:
+        ArgumentError: Known distances are given, and the weights do not give relative depth.
+    """
+    quantity = spec.output.quantity
+    if settings.known is None:
+        return quantity
+    if quantity != "inverse_depth":
+        gives = "metres" if quantity == "depth" else "labels"
+        raise ArgumentError(
+            f"{spec.id} gives {gives}: known distances are for models that give relative depth"
+        )
+    return "depth"

@@ -12,7 +12,7 @@ from dpt_cli.formats.table import formats_of
 from dpt_cli.photos.source import read_file
 from dpt_cli.pipeline.events import Done, Failed
 from dpt_cli.pipeline.plan import Job, check_folder
-from dpt_cli.pipeline.settings import RunSettings
+from dpt_cli.pipeline.settings import RunSettings, map_quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ class Single:
         """Return the error, with the photograph's name where it has one."""
         name = f"{self.job.photograph}: "
         if self.source is None and isinstance(error, InputError):
-            return InputError(name + str(error).removeprefix(name))
+            return type(error)(name + str(error).removeprefix(name))
         return error
 
 
@@ -121,11 +121,13 @@ def plan_single(
     """Plan a run over one photograph; see `Single` for the arguments.
 
     Raises:
-        ArgumentError: A format is not true of the maps of these weights.
+        ArgumentError: A format is not true of the maps, or known distances are given for a metric
+            model.
         OutputError: An output exists already, or its folder cannot be written.
     """
+    quantity = map_quantity(spec, settings)
     for name in settings.formats:
-        formats_of(spec.task)[name].check(spec.output.quantity)
+        formats_of(spec.task)[name].check(quantity)
     for path in job.outputs.values():
         check_folder(path.parent)
         if path.exists() and not settings.force:

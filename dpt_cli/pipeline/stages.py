@@ -1,16 +1,17 @@
 """The steps of one photograph, as plain objects that can be sent to another process."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.calibration.known import KnownDistances
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.engine import RawOutput
 from dpt_cli.formats.table import formats_of
-from dpt_cli.maps import DepthMap, LabelMap
+from dpt_cli.maps import Camera, DepthMap, LabelMap
 from dpt_cli.photos.decode import Photo, decode_photo
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.local import Stages
@@ -52,16 +53,29 @@ class Infer:
 
 @dataclass(frozen=True)
 class Finish:
-    """Brings a raw output to the photograph's frame."""
+    """Brings a raw output to the photograph's frame, and adds what the user knows of the scene."""
 
     spec: CheckpointSpec
     engine: LazyEngine
+    known: KnownDistances | None = None
+    fov_deg: float | None = None
 
-    def __call__(self, raw: RawOutput, prepared: Prepared) -> DepthMap | LabelMap:
-        """Return the map (H, W)."""
+    def __call__(self, raw: RawOutput, prepared: Prepared, job: Job) -> DepthMap | LabelMap:
+        """Return the map (H, W).
+
+        Raises:
+            CalibrationError: The known distances give no metres.
+        """
         weights = self.engine.weights
         made_by = provenance_of(self.spec, self.engine.load(), weights.label, weights.sha256)
-        return finish(raw, prepared, self.spec, made_by)
+        result = finish(raw, prepared, self.spec, made_by)
+        if isinstance(result, DepthMap):
+            if self.fov_deg is not None and result.camera is None:
+                camera = Camera.from_fov(self.fov_deg, result.values.shape, "option")
+                result = replace(result, camera=camera)
+            if self.known is not None:
+                result = self.known.calibrate(result, job.photograph)
+        return result
 
 
 def stages_of(
@@ -79,7 +93,7 @@ def stages_of(
         prepare=Prepare(spec, settings.resolution, settings.multiple_of),
         load=engine.num_at_once,
         infer=Infer(engine),
-        finish=Finish(spec, engine),
+        finish=Finish(spec, engine, settings.known, settings.fov_deg),
         write=write,
         keeps_photographs=any(formats[name].needs_photograph for name in settings.formats),
     )
