@@ -43,7 +43,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "metrics.datasets": (set(), set()),
     "predict.pictures": ({"numpy", "PIL"}, {"photos"}),
     "predict": (
-        {"numpy", "cv2"},
+        {"numpy", "cv2", "PIL"},
         {"photos", "checkpoint", "engine", "maps", "metrics", "model.config", "errors"},
     ),
     "pipeline": (

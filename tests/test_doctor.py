@@ -135,6 +135,12 @@ def test_an_engine_that_computes_wrongly_is_named(
     assert "do not use" in bad["fix"]
 
 
+def test_published_values_wait_for_weights_and_picture(dpt: FrontDoor) -> None:
+    found = checks(examined(dpt), "published values")
+    assert [it["status"] for it in found] == 3 * ["not run"]
+    assert all("dpt models pull" in it["fix"] for it in found)
+
+
 class _NoLocks(Manifest):
     """The manifest of a folder without locks."""
 

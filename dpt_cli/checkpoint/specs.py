@@ -4,7 +4,7 @@ Plain frozen data, filled by `registry` from `weights.toml`. Nothing here reads 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -14,10 +14,13 @@ from dpt_cli.model.config import Architecture
 Task = Literal["depth", "segment"]
 SourceKind = Literal["hub", "release", "bundled"]
 Layout = Literal["authors", "transformers", "dpt"]
-Interpolation = Literal["cubic", "area"]
-Resize = Literal["minimal", "lower_bound", "upper_bound"]
+Interpolation = Literal["cubic", "area", "pillow_bilinear"]
+Resize = Literal["minimal", "lower_bound", "upper_bound", "exact"]
 Enlarging = Literal["bicubic", "bilinear", "bilinear_corners"]
 
+Protocol = Literal["authors", "hub"]
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 TASKS: tuple[Task, ...] = ("depth", "segment")
 
 _MIN_PREFIX_DIGITS = 8
@@ -40,11 +43,11 @@ class InputSpec:
         target_hw: Height and width the network size aims at [px].
         mean: Per-channel mean of RGB in [0, 1].
         std: Per-channel standard deviation of RGB in [0, 1].
-        interpolation: `cubic` as the authors resize, or `area`: shrunk by averaging, enlarged
-            cubically.
+        interpolation: `cubic` as the authors resize; `area`: shrunk by averaging, enlarged
+            cubically; `pillow_bilinear`: as 8 bits by Pillow's bilinear filter, which averages.
         resize: Which side meets its target, the aspect ratio being kept: `minimal`, the one that
             needs less scaling; `lower_bound`, so that neither side is shorter than its target;
-            `upper_bound`, so that neither is longer.
+            `upper_bound`, so that neither is longer. `exact`: both do, whatever the ratio.
         multiple_of: What both sides are rounded to multiples of [px]; None for the patch's side.
 
     Source: isl-org/DPT, run_monodepth.py and run_segmentation.py; dpt/transforms.py `Resize`.
@@ -73,8 +76,8 @@ class OutputSpec:
         shift: For `depth`: offset added to it.
         inverted: For `depth`: whether scale * raw + shift is the inverse of depth [1/m], or depth
             itself [m].
-        interpolation: How depth is brought to the photograph's size; `bilinear_corners` is
-            bilinear with align_corners=True.
+        interpolation: How depth or logits are brought to the photograph's size;
+            `bilinear_corners` is bilinear with align_corners=True.
 
     Source: isl-org/DPT, run_monodepth.py, `DPTDepthModel(scale, shift, invert)`.
     """
@@ -196,6 +199,9 @@ class CheckpointSpec:
         reported: The accuracy the paper reports, in words.
         sources: Where the file can be had, best first; empty where nobody published one.
         is_default: Whether the task uses this row when no model is named.
+        hub_protocol: Whether the row's repository on the Hub prepares photographs in its own way;
+            see `as_on_the_hub`.
+        protocol: How photographs are prepared: as the authors do, or as that repository does.
     """
 
     task: Task
@@ -209,6 +215,8 @@ class CheckpointSpec:
     reported: str
     sources: tuple[Source, ...]
     is_default: bool = False
+    hub_protocol: bool = False
+    protocol: Protocol = "authors"
 
     @property
     def id(self) -> str:
@@ -219,6 +227,23 @@ class CheckpointSpec:
     def multiple_of(self) -> int:
         """Return what the sides of a network size are multiples of by default [px]."""
         return self.input.multiple_of or self.architecture.patch_px
+
+    def as_on_the_hub(self) -> "CheckpointSpec":
+        """Return the row with the protocol of its repository on the Hub.
+
+        A photograph is squashed to the target size, and logits are brought back bilinearly. The
+        same photograph thus gives the same map in transformers.
+
+        Source: huggingface/transformers, image_processing_dpt.py, and preprocessor_config.json of
+            Intel/dpt-large, Intel/dpt-hybrid-midas and Intel/dpt-large-ade.
+        """
+        is_depth = self.task == "depth"
+        return replace(
+            self,
+            protocol="hub",
+            input=replace(self.input, resize="exact", interpolation="pillow_bilinear"),
+            output=replace(self.output, interpolation="bicubic" if is_depth else "bilinear"),
+        )
 
     @property
     def meaning(self) -> str:

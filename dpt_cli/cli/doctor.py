@@ -25,17 +25,25 @@ _SCHEMA = 1
     metavar="DIR",
     help="Output folder to try out.",
 )
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="COCO's val2017/000000039769.jpg, for the published values.",
+)
 @click.option("--offline", is_flag=True, help="Never touch the network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 @registry_option
 @debug_option
-def doctor(output: Path, offline: bool, as_json: bool, registry: Path | None) -> None:
+def doctor(
+    output: Path, picture: Path | None, offline: bool, as_json: bool, registry: Path | None
+) -> None:
     """Check that this installation computes what it should.
 
     Compares every engine, device and precision of this machine with fp32 on the CPU, for the
-    bundled weights and all others on this disk; hashes these weights; and tries out the output
-    folder. Each check passes, fails, or is not run, with the reason and the fix. Nothing is
-    downloaded.
+    bundled weights and all others on this disk; hashes these weights; compares them with the values
+    that transformers publishes for three of them; and tries out the output folder. Each check
+    passes, fails, or is not run, with the reason and the fix. Nothing is downloaded.
 
     Exits with 1 if a check fails. The report holds no secrets and no home path, so that it can go
     into a bug report as it is.
@@ -57,7 +65,7 @@ def doctor(output: Path, offline: bool, as_json: bool, registry: Path | None) ->
     if not as_json:
         _put_environment(facts)
     checks = []
-    for check in examine(rows, output, offline=offline):
+    for check in examine(rows, output, picture, offline=offline):
         checks.append(without_secrets(check.as_json()))
         if not as_json:
             _put_check(checks[-1])

@@ -14,7 +14,10 @@ _HEADINGS: dict[str, tuple[str, ...]] = {
         *("cap", "crop", "kitti_crop", "resize", "scores"),
     ),
     "Scene": ("points", "points_file", "depth_folder", "png_scale", "fov_deg"),
-    "Model": ("models", "model", "weights", "resolution", "multiple_of", "registry", "offline"),
+    "Model": (
+        *("models", "model", "weights", "resolution", "multiple_of", "photo_protocol"),
+        *("registry", "offline"),
+    ),
     "Speed": ("device", "precision", "engine", "batch_size", "cuda_graphs", "runs"),
     "Batch": ("dry_run", "max_errors", "force"),
     "Messages": ("as_json", "quiet", "verbose", "debug", "help"),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dpt_cli.checkpoint.specs import PROTOCOLS, Protocol
 from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.correction import check_inputs
 from dpt_cli.cli.values import InputPath, MultipleOf, NameList, Resolution, check_device
@@ -27,6 +28,7 @@ class RunOptions:
     formats: tuple[str, ...]
     resolution: tuple[int, int] | None
     multiple_of: int
+    photo_protocol: Protocol
     device: str
     precision: str
     engine: str
@@ -157,6 +159,15 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             metavar="N",
             help="Round network sizes to multiples of N; 32 gives DPT's authors' sizes.  "
             "[default: the weights' own, 16 for DPT]",
+        ),
+        click.option(
+            "--protocol",
+            "photo_protocol",
+            type=click.Choice(PROTOCOLS),
+            default="authors",
+            show_default=True,
+            help="Prepare photographs as the authors do, or as transformers does for the weights' "
+            "repository on the Hub: squashed to a square.",
         ),
         device_option,
         click.option(

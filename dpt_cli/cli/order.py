@@ -19,6 +19,7 @@ from dpt_cli.photos.find import read_list
 from dpt_cli.pipeline.run import Run, passed_over, plan_run
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 from dpt_cli.pipeline.single import Single
+from dpt_cli.predict.arguments import in_protocol
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def take_order(
     if remark and not options.quiet:
         say(remark)
     _check_multiple(options.multiple_of, spec)
+    spec = in_protocol(spec, options.photo_protocol, options.resolution, options.multiple_of)
     settings = RunSettings(
         formats=options.formats,
         output=options.output,

@@ -80,7 +80,7 @@ def check_engines(spec: CheckpointSpec) -> Iterator[Check]:
     photographs = [prepare(read_photo(path), spec) for path in sorted(PHOTOGRAPHS.glob("*.jpg"))]
     try:
         weights = find_weights(spec, offline=True, notify=_ignore)
-        references = _outputs(_loaded(spec, weights, REFERENCE), photographs)
+        references = _outputs(load(spec, weights, REFERENCE), photographs)
     except DptError as error:
         name = f"{spec.id}: {REFERENCE}, the reference"
         yield Check("engines", name, "fail", str(error), "see 'weights' above")
@@ -103,7 +103,7 @@ def _compared(
 ) -> Check:
     fix = f"do not use --engine {way.engine} --device {way.device} --precision {way.precision} here"
     try:
-        results = _outputs(_loaded(spec, weights, way), photographs)
+        results = _outputs(load(spec, weights, way), photographs)
     except Exception as error:  # noqa: BLE001  # a broken driver may raise anything
         return Check("engines", name, "fail", f"{type(error).__name__}: {error}", fix)
     pairs = zip(results, references, strict=True)
@@ -132,7 +132,8 @@ def _outputs(engine: Engine, photographs: list[Prepared]) -> list[RawOutput]:
     return [infer(engine, [photograph])[0] for photograph in photographs]
 
 
-def _loaded(spec: CheckpointSpec, weights: Weights, way: Way) -> Engine:
+def load(spec: CheckpointSpec, weights: Weights, way: Way) -> Engine:
+    """Return a row's network made ready in one way."""
     return load_engine(spec, weights, way.device, way.precision, way.engine)
 
 

@@ -41,6 +41,8 @@ class Provenance:
         engine: `torch` or `openvino`.
         photograph: The photograph's file name, without its folder.
         photo_hw: Height and width of the upright photograph [px].
+        protocol: `hub` where the photograph was prepared as its repository on the Hub does, rather
+            than as the authors do.
         dpt: The version of dpt.
     """
 
@@ -52,6 +54,7 @@ class Provenance:
     engine: str | None = None
     photograph: str | None = None
     photo_hw: tuple[int, int] | None = None
+    protocol: str | None = None
     dpt: str | None = __version__
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dpt_cli.checkpoint.specs import PROTOCOLS, CheckpointSpec
 from dpt_cli.errors import ArgumentError, DptError, did_you_mean
 
 _CHOICES = {
@@ -13,6 +14,7 @@ _CHOICES = {
     "device": ("auto", "cpu", "cuda", "cuda:N", "mps"),
     "precision": ("auto", "fp32", "fp16", "bf16", "int8"),
     "engine": ("auto", "torch", "openvino"),
+    "protocol": PROTOCOLS,
 }
 # "gpu" is nobody's misspelling of a device that it resembles.
 _MEANT = {"gpu": "cuda", "segmentation": "segment", "float32": "fp32", "float16": "fp16"}
@@ -70,6 +72,31 @@ def check_multiple(multiple_of: object, patch_px: int) -> None:
             f"multiple_of must be a multiple of this model's patches, {known} ..., "
             f"not {multiple_of!r}"
         )
+
+
+def in_protocol(
+    spec: CheckpointSpec, protocol: str, resolution: object, multiple_of: object
+) -> CheckpointSpec:
+    """Return a row with the protocol that is asked for.
+
+    Raises:
+        ArgumentError: The row has no such protocol, or a network size is asked for, which the
+            Hub's protocol fixes.
+    """
+    if protocol == "authors":
+        return spec
+    if not spec.hub_protocol:
+        raise ArgumentError(
+            f"--protocol hub is for weights that Intel put on the Hub, and {spec.id} is not: "
+            "leave out --protocol, or use another --model"
+        )
+    if resolution is not None or multiple_of is not None:
+        height, width = spec.input.target_hw
+        raise ArgumentError(
+            f"--protocol hub runs the network at {width}x{height}: "
+            "leave out --resolution and --multiple-of"
+        )
+    return spec.as_on_the_hub()
 
 
 def check_batch_size(batch_size: object) -> None:

@@ -8,13 +8,14 @@ from dpt_cli.checkpoint.choose import choose_model
 from dpt_cli.checkpoint.fetch import Notify, fetch
 from dpt_cli.checkpoint.integrity import sha256_of
 from dpt_cli.checkpoint.registry import load_registry
-from dpt_cli.checkpoint.specs import CheckpointSpec, Task
+from dpt_cli.checkpoint.specs import CheckpointSpec, Protocol, Task
 from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.errors import ConversionError, DeviceError, FetchError
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.predict.arguments import (
     check_choice,
     check_multiple,
+    in_protocol,
     in_pythons_words,
     target_size,
 )
@@ -125,6 +126,7 @@ class LoadOptions(TypedDict, total=False):
     engine: str
     resolution: int | tuple[int, int] | None
     multiple_of: int | None
+    protocol: Protocol
     cuda_graphs: bool | None
     offline: bool
     registry: Path | str | None
@@ -152,6 +154,7 @@ def load(
     engine: str = "auto",
     resolution: int | tuple[int, int] | None = None,
     multiple_of: int | None = None,
+    protocol: Protocol = "authors",
     cuda_graphs: bool | None = None,
     offline: bool = False,
     registry: Path | str | None = None,
@@ -172,6 +175,8 @@ def load(
         resolution: What the network size aims at [px]: a side, or (height, width).
         multiple_of: What both sides of the network size are rounded to multiples of [px]; None for
             the weights' own, which is 16 for DPT. 32 gives its authors' network sizes.
+        protocol: `authors`, or `hub` to prepare photographs as transformers does for the weights'
+            repository on the Hub, and get the same maps as from there.
         cuda_graphs: On CUDA, record the network's kernels for each shape of a batch and replay
             them; None for shapes that keep coming.
         offline: Never touch the network.
@@ -192,12 +197,14 @@ def load(
     check_choice("device", device)
     check_choice("precision", precision)
     check_choice("engine", engine)
+    check_choice("protocol", protocol)
     target_hw = target_size(resolution)
     with in_pythons_words():
         file = Path(weights) if weights else None
         rows = load_registry(Path(registry) if registry else None)
         spec, _ = choose_model(rows, task, model, file)
         check_multiple(multiple_of, spec.architecture.patch_px)
+        spec = in_protocol(spec, protocol, resolution, multiple_of)
         found = find_weights(spec, file, offline=offline, notify=lambda _line: None)
         loaded = load_engine(spec, found, device, precision, engine, cuda_graphs=cuda_graphs)
     return Predictor(spec, loaded, found.label, target_hw, multiple_of, found.sha256)

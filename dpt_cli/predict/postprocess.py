@@ -57,17 +57,20 @@ def to_metres(raw: npt.NDArray[np.float32], output: OutputSpec) -> npt.NDArray[n
 
 
 def resize_labels(
-    logits: npt.NDArray[np.float32], photo_hw: tuple[int, int]
+    logits: npt.NDArray[np.float32],
+    photo_hw: tuple[int, int],
+    interpolation: Enlarging = "bicubic",
 ) -> npt.NDArray[np.uint8]:
     """Interpolate logits to the photograph's size and take the best class of each pixel.
 
-    The same labels as bicubic interpolation of all logits (align_corners=False) and argmax, one
-    tile at a time: a photograph of 50 megapixels would need 30 GB at once. In each tile only the
-    classes that can win, by the bounds of cubic interpolation, are interpolated.
+    The same labels as interpolation of all logits (align_corners=False) and argmax, one tile at a
+    time: a photograph of 50 megapixels would need 30 GB at once. In each tile only the classes that
+    can win, by the bounds of cubic interpolation, are interpolated.
 
     Args:
         logits: float32 (num_classes, h, w), at most 256 classes.
         photo_hw: Size of the photograph [px].
+        interpolation: How the logits are interpolated.
 
     Returns:
         uint8 (H, W), zero-based class indices.
@@ -76,8 +79,8 @@ def resize_labels(
     """
     source = np.ascontiguousarray(logits.transpose(1, 2, 0))  # (h, w, K)
     labels = np.empty(photo_hw, np.uint8)
-    row_tiles = _tiles(photo_hw[0], source.shape[0])
-    column_tiles = _tiles(photo_hw[1], source.shape[1])
+    row_tiles = _tiles(photo_hw[0], source.shape[0], interpolation)
+    column_tiles = _tiles(photo_hw[1], source.shape[1], interpolation)
     for rows, source_rows, row_weights in row_tiles:
         for columns, source_columns, column_weights in column_tiles:
             tile = source[source_rows, source_columns]  # (r, c, K)

@@ -88,7 +88,13 @@ def provenance_of(
         weights: The weights in words.
         sha256: Hash of the weights.
     """
-    return Provenance(weights, model=spec.id, weights_sha256=sha256, engine=engine.name)
+    return Provenance(
+        weights,
+        model=spec.id,
+        weights_sha256=sha256,
+        engine=engine.name,
+        protocol=None if spec.protocol == "authors" else spec.protocol,
+    )
 
 
 def finish(
@@ -107,7 +113,8 @@ def finish(
         photo_hw=prepared.photo_hw,
     )
     if spec.task == "segment":
-        return LabelMap(resize_labels(raw.values, prepared.photo_hw), provenance)
+        labels = resize_labels(raw.values, prepared.photo_hw, spec.output.interpolation)
+        return LabelMap(labels, provenance)
     values = resize_depth(raw.values, prepared.photo_hw, spec.output)
     quantity: Quantity = "depth" if spec.output.quantity == "depth" else "inverse_depth"
     camera = None if prepared.focal_px is None else Camera(prepared.focal_px, "exif")

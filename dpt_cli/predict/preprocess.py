@@ -24,7 +24,8 @@ def network_size(
     Of the two factors that would bring a side to its target, one scales both sides: the one nearer
     to 1, on a tie the height's (`minimal`), the larger (`lower_bound`) or the smaller
     (`upper_bound`). Each side is then rounded, half to even, to the multiple, and is at least one
-    multiple long. Where rounding crosses the bound, it goes the other way.
+    multiple long. Where rounding crosses the bound, it goes the other way. With `exact` the size is
+    the target's.
 
     Args:
         photo_hw: Size of the upright photograph [px].
@@ -34,6 +35,8 @@ def network_size(
 
     Source: isl-org/DPT, dpt/transforms.py `Resize.get_size`.
     """
+    if resize == "exact":
+        return target_hw
     height, width = photo_hw
     scale_h, scale_w = target_hw[0] / height, target_hw[1] / width
     if resize == "minimal":
@@ -72,7 +75,10 @@ def network_input(
     """
     by_area = spec.interpolation == "area" and network_hw[0] < rgb.shape[0]
     try:
-        image = _shrunk_by_area(rgb, network_hw) if by_area else _resized_cubic(rgb, network_hw)
+        if spec.interpolation == "pillow_bilinear":
+            image = _resized_by_pillow(rgb, network_hw)
+        else:
+            image = _shrunk_by_area(rgb, network_hw) if by_area else _resized_cubic(rgb, network_hw)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from error
@@ -110,6 +116,22 @@ def _resized_cubic(
         for tap in range(1, 4):
             resized[strip] += across[position[:, tap]] * row_weights[strip, tap, np.newaxis]
     return resized.reshape(height, width, 3)
+
+
+def _resized_by_pillow(
+    rgb: npt.NDArray[np.uint8], network_hw: tuple[int, int]
+) -> npt.NDArray[np.float64]:
+    """Return the photograph in [0, 1], float64 (h, w, 3), resized as transformers does.
+
+    parity: as 8 bits, which rounds; the filter grows with the photograph, unlike OpenCV's.
+
+    Source: huggingface/transformers, image_processing_dpt.py, `resample=PIL.Image.BILINEAR`.
+    """
+    from PIL import Image
+
+    resized = Image.fromarray(rgb).resize(network_hw[::-1], Image.Resampling.BILINEAR)
+    pixels: npt.NDArray[np.float64] = _UNIT[np.asarray(resized)]
+    return pixels
 
 
 def _cubic_taps(
