@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.evaluation.truth import DepthFile, DisparityFile
 from dpt_cli.metrics.alignment import align
 from dpt_cli.metrics.depth import abs_rel, within
 from dpt_cli.metrics.valid import valid_pixels
@@ -38,29 +39,29 @@ class Pair:
 
 def read_pairs(folder: Path) -> Iterator[Pair]:
     """Yield the eleven pairs that the model card reports on."""
-    motorcycle = folder / "motorcycle"
-    disparity = np.load(motorcycle / "motorcycle_disp.npz")["arr_0"].astype(np.float64)
-    focal, baseline, offset = _MOTORCYCLE
-    disparity[~np.isfinite(disparity)] = np.nan
-    rgb = read_rgb(motorcycle / "motorcycle_left.png")
-    yield Pair("motorcycle", rgb, focal * baseline / (disparity + offset))
+    focal_px, baseline_m, offset_px = _MOTORCYCLE
+    stem = folder / "motorcycle"
+    disparity = DisparityFile(stem / "motorcycle_disp.npz", focal_px, baseline_m, offset_px)
+    yield _pair("motorcycle", stem / "motorcycle_left.png", disparity)
     for number in range(1, 6):
         stem = folder / "slambook2_ch5"
-        yield _pair(stem / f"color{number}.png", stem / f"depth{number}.pgm", 1000)
+        yield _named(stem / f"color{number}.png", stem / f"depth{number}.pgm", 1000)
     for number in (1, 2):
         stem = folder / "slambook2_ch7"
-        yield _pair(stem / f"color{number}.png", stem / f"depth{number}.png", 5000)
-    for number in ("00000", "00050", "00100"):
+        yield _named(stem / f"color{number}.png", stem / f"depth{number}.png", 5000)
+    for frame in ("00000", "00050", "00100"):
         stem = folder / "metric3d_nyu"
-        yield _pair(stem / f"rgb_{number}.jpg", stem / f"depth_{number}.png", 1000)
+        yield _named(stem / f"rgb_{frame}.jpg", stem / f"depth_{frame}.png", 1000)
 
 
-def _pair(photograph: Path, depth: Path, steps_a_metre: int) -> Pair:
-    raw = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED).astype(np.float64)
-    raw[raw == 0] = np.nan
-    return Pair(
-        f"{photograph.parent.name}/{photograph.name}", read_rgb(photograph), raw / steps_a_metre
-    )
+def _named(photograph: Path, depth: Path, steps_per_metre: int) -> Pair:
+    name = f"{photograph.parent.name}/{photograph.name}"
+    return _pair(name, photograph, DepthFile(depth, steps_per_metre))
+
+
+def _pair(name: str, photograph: Path, truth: DepthFile | DisparityFile) -> Pair:
+    rgb = read_rgb(photograph)
+    return Pair(name, rgb, truth.read((rgb.shape[0], rgb.shape[1])))
 
 
 def depth_errors(inverse_depth: npt.NDArray[np.floating], truth: Floats) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import scipy.stats
 
 import dpt_cli
 import miniature_datasets as miniature
-from front_door import FrontDoor, pixels
+from front_door import FrontDoor, invoke, pixels
 
 WEIGHTS = ("--model", "small", "--device", "cpu")
 
@@ -307,3 +307,28 @@ def test_the_protocols_network_sizes(dpt: FrontDoor) -> None:
         (nyu, OWN, (384, 384), (384, 512)),
     ):
         assert PrepareByProtocol(spec, protocol, aim)(photo).network_hw == expected
+
+
+def test_the_training_recipe_scores_tiny_alike(
+    dpt: FrontDoor, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    from training.truth import depth_errors, read_pairs
+
+    # No truth of these lies beyond the cap, which the recipe applies to the prediction alone.
+    folder = shared_data / "depth_gt" / "slambook2_ch5"
+    lines = [f"{folder}/color{i}.png\t{folder}/depth{i}.pgm\n" for i in (1, 2)]
+    (dpt.desk / "pairs.txt").write_text("".join(lines))
+    document = json.loads(
+        invoke(
+            *("eval", "depth", "--pairs", "pairs.txt", "--truth-scale", "1000", "--cap", "10"),
+            *("--model", "tiny", "--device", "cpu", "--json"),
+        ).stdout
+    )
+    tiny = dpt_cli.load("tiny", device="cpu")
+    names = ("slambook2_ch5/color1.png", "slambook2_ch5/color2.png")
+    pairs = [pair for pair in read_pairs(shared_data / "depth_gt") if pair.name in names]
+    expected = np.mean([depth_errors(tiny(pair.rgb).values, pair.depth) for pair in pairs], axis=0)
+    measures = document["results"][0]["measures"]
+    found = measures["abs_rel"]["value"], measures["delta1"]["value"]
+    assert found == pytest.approx(tuple(expected), abs=1e-9)
