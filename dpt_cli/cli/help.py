@@ -10,7 +10,8 @@ _HEADINGS: dict[str, tuple[str, ...]] = {
         *("nul", "images", "no_drift", "csv", "plot"),
     ),
     "Measurement": (
-        *("dataset", "protocol", "listed", "pairs_file", "truth", "truth_scale", "alignment"),
+        *("dataset", "protocol", "listed", "pairs_file", "truth", "truth_scale"),
+        *("predictions", "predicted", "predicted_scale", "alignment"),
         *("cap", "crop", "kitti_crop", "resize", "scores"),
     ),
     "Scene": ("points", "points_file", "depth_folder", "png_scale", "fov_deg"),

@@ -34,13 +34,14 @@ class DepthScorer:
     protocol: Protocol
 
     def __call__(
-        self, depth_map: DepthMap, photo_hw: tuple[int, int], pair: Pair
+        self, depth_map: DepthMap, photo_hw: tuple[int, int] | None, pair: Pair
     ) -> Mapping[str, Any]:
         """Return the scores of a map.
 
         Args:
             depth_map: Of the part of the photograph that the network got.
-            photo_hw: Size of the whole photograph [px].
+            photo_hw: Size of the whole photograph [px]; None for the map's own, or where that is
+                the protocol's crop, for the truth's.
             pair: The photograph and its truth.
 
         Returns:
@@ -57,8 +58,12 @@ class DepthScorer:
         if isinstance(truth, PointPair):
             return _ordinal(inverse_depth, truth)
         protocol = self.protocol
-        truth_m = truth.read(photo_hw)
+        if protocol.alignment in ("median", "none") and not depth_map.is_metric:
+            raise InputError(f"its map is relative: alignment {protocol.alignment} needs metres")
+        map_hw = inverse_depth.shape[0], inverse_depth.shape[1]
+        truth_m = truth.read(photo_hw or map_hw)
         truth_hw = truth_m.shape[0], truth_m.shape[1]
+        photo_hw = photo_hw or (truth_hw if _is_crop(map_hw, truth_hw, protocol) else map_hw)
         try:
             photo_slices = crop_slices(protocol.photo_crop, photo_hw)
             is_valid = valid_pixels(
@@ -75,6 +80,9 @@ class DepthScorer:
         elif truth_hw != photo_hw:
             _check_shape(truth_hw, photo_hw)
             inverse_depth = _resized(inverse_depth, truth_hw)
+        elif not np.isfinite(inverse_depth[is_valid]).all():
+            num_missing = int((~np.isfinite(inverse_depth[is_valid])).sum())
+            raise InputError(f"its map has no number at {num_missing} measured pixels")
         if not is_valid.any():
             raise InputError("no pixel of its truth counts: nothing was measured within the limits")
         max_m = protocol.cap_m or float(truth_m[is_valid].max())
@@ -113,6 +121,14 @@ def _inverse_depth(depth_map: DepthMap) -> Floats:
         return depth_map.values
     # Cubic overshoot may bring depth to zero or below: as near as can be.
     return 1 / np.maximum(depth_map.values.astype(np.float64), 1e-8)
+
+
+def _is_crop(map_hw: tuple[int, int], truth_hw: tuple[int, int], protocol: Protocol) -> bool:
+    """Return whether a map has the size of the crop that a protocol gives the network."""
+    if protocol.photo_crop == "none" or map_hw == truth_hw:
+        return False
+    rows, columns = crop_slices(protocol.photo_crop, truth_hw)
+    return map_hw == (rows.stop - rows.start, columns.stop - columns.start)
 
 
 def _resized(inverse_depth: Floats, hw: tuple[int, int]) -> Floats:

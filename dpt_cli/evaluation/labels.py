@@ -21,7 +21,7 @@ class LabelScorer:
     """Scores label maps."""
 
     def __call__(
-        self, label_map: LabelMap, photo_hw: tuple[int, int], pair: Pair
+        self, label_map: LabelMap, _photo_hw: tuple[int, int] | None, pair: Pair
     ) -> Mapping[str, Any]:
         """Return the counts of a map: `counts`, rows of true class, predicted class, pixels.
 
@@ -35,7 +35,8 @@ class LabelScorer:
         if wanted.shape != label_map.labels.shape:
             raise InputError(
                 f"its truth is {wanted.shape[1]} by {wanted.shape[0]} pixels, the map "
-                f"{photo_hw[1]} by {photo_hw[0]}: classes cannot be resized"
+                f"{label_map.labels.shape[1]} by {label_map.labels.shape[0]}: classes cannot be "
+                "resized"
             )
         counts = confusion(label_map.labels, wanted, NUM_CLASSES)
         if not counts.any():

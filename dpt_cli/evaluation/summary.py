@@ -23,11 +23,11 @@ class Result:
         model: The row's name with its task, or the folder of saved maps.
         title: What it is called in tables.
         resolution: Height and width the network size aimed at [px]; None for saved maps.
-        resize: Which side met it.
+        resize: Which side met it; empty for saved maps.
         multiple_of: What both sides of the network size were multiples of [px].
-        engine: What computed: `torch` or `openvino`.
-        precision: The arithmetic.
-        weights: The weights in words.
+        engine: What computed: `torch` or `openvino`; empty where it is not known.
+        precision: The arithmetic; empty where it is not known.
+        weights: The weights in words; empty where they are not known.
         scores: By picture.
         num_failed: Pictures without scores.
     """
@@ -35,10 +35,10 @@ class Result:
     model: str
     title: str
     resolution: tuple[int, int] | None
-    resize: str
-    multiple_of: int
-    engine: str
-    precision: str
+    resize: str = ""
+    multiple_of: int | None = None
+    engine: str = ""
+    precision: str = ""
     weights: str = ""
     scores: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     num_failed: int = 0

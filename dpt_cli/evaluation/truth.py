@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from dpt_cli.errors import InputError
 from dpt_cli.evaluation.nyu import NyuFile
+from dpt_cli.formats.exr import read_exr
 from dpt_cli.photos.source import read_file
 
 Floats = npt.NDArray[np.float64]
 Quantity = Literal["depth", "inverse-depth"]
 
-DEPTH_SUFFIXES = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".dpt")
+DEPTH_SUFFIXES = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".exr", ".dpt")
 LABEL_SUFFIXES = (".png", ".npy")
 _SINTEL_TAG = 202021.25
 _NUM_CLASSES = 150
@@ -181,6 +182,8 @@ def read_array(path: Path) -> npt.NDArray[np.generic]:
             return _sintel(data)
         if suffix in (".npy", ".npz"):
             return _numpy(data)
+        if suffix == ".exr":
+            return _exr(data)
     except (ValueError, EOFError, OSError, KeyError) as error:
         raise InputError(f"{path}: {error}") from error
     if suffix not in DEPTH_SUFFIXES:
@@ -212,6 +215,16 @@ def _sintel(data: bytes) -> npt.NDArray[np.float32]:
     if min(width, height) < 1 or len(data) != 12 + 4 * width * height:
         raise ValueError(f"{len(data)} bytes are not a Sintel depth file of {width} by {height}")
     return np.frombuffer(data, "<f4", offset=12).reshape(height, width)
+
+
+def _exr(data: bytes) -> npt.NDArray[np.generic]:
+    """Return the depth channel: Z, Y, or the only one."""
+    channels = read_exr(data).channels
+    only = next(iter(channels)) if len(channels) == 1 else ""
+    name = next((name for name in ("Z", "Y", only) if name in channels), None)
+    if name is None:
+        raise ValueError(f"expected a channel Z, Y or only one, found {', '.join(channels)}")
+    return channels[name]
 
 
 def _numpy(data: bytes) -> npt.NDArray[np.generic]:

@@ -309,6 +309,74 @@ def test_the_protocols_network_sizes(dpt: FrontDoor) -> None:
         assert PrepareByProtocol(spec, protocol, aim)(photo).network_hw == expected
 
 
+@pytest.mark.parametrize("form", ["npy", "png16", "exr"])
+def test_saved_maps_score_as_the_model_that_made_them(dpt: FrontDoor, form: str) -> None:
+    photos, truths = folders(dpt)
+    options = (photos, truths, "--truth-scale", "1000")
+    expected = evaluated(dpt, *options, *WEIGHTS)["results"][0]
+    dpt("depth", photos, "-o", "maps", "--format", form, *WEIGHTS)
+    found = evaluated(dpt, *options, "--predictions", "maps")["results"][0]
+    assert found["weights"] == expected["weights"]
+    # 16 bits round to 1/65535 of the map's range.
+    tolerance = 1e-3 if form == "png16" else 1e-9
+    for name in ("abs_rel", "rmse", "silog"):
+        value = expected["measures"][name]["value"]
+        assert found["measures"][name]["value"] == pytest.approx(value, rel=tolerance)
+
+
+def test_maps_of_other_programs_are_told_what_they_are(dpt: FrontDoor) -> None:
+    photos, truths = folders(dpt)
+    (dpt.desk / "maps").mkdir()
+    for seed in range(3):
+        half = np.rint(500 * miniature.depth_m(seed)).astype(np.uint16)
+        cv2.imwrite(str(dpt.desk / f"maps/a{seed}.png"), half)
+    options = (photos, truths, "--truth-scale", "1000", "--predictions", "maps")
+    assert "nothing says" in dpt("eval", "depth", *options, code=1).stderr
+    metres = ("--predicted", "depth", "--predicted-scale", "1000", "--alignment", "none")
+    found = evaluated(dpt, *options, *metres)["results"][0]
+    # Half the depth everywhere, rounded to millimetres.
+    assert found["measures"]["abs_rel"]["value"] == pytest.approx(0.5, abs=1e-3)
+    assert (
+        evaluated(dpt, *options, *metres[:4])["results"][0]["measures"]["abs_rel"]["value"] < 1e-3
+    )
+
+
+@pytest.mark.parametrize("damage", ["missing", "nan", "size", "relative"])
+def test_a_saved_map_that_cannot_be_scored_is_named(dpt: FrontDoor, damage: str) -> None:
+    photos, truths = folders(dpt, 2)
+    (dpt.desk / "maps").mkdir()
+    for seed in range(2):
+        np.save(dpt.desk / f"maps/a{seed}.npy", miniature.depth_m(seed))
+    path = dpt.desk / "maps/a0.npy"
+    options: list[str | Path] = [photos, truths, "--truth-scale", "1000", "--predictions", "maps"]
+    options += ["--predicted", "depth"]
+    if damage == "missing":
+        path.unlink()
+    elif damage == "nan":
+        np.save(path, np.where(np.eye(48, 64) > 0, np.nan, miniature.depth_m(0)))
+    elif damage == "size":
+        np.save(path, miniature.depth_m(0, 48, 48))
+    else:
+        options[-1] = "inverse-depth"
+        options += ["--alignment", "none"]
+    result = dpt("eval", "depth", *options, code=1 if damage == "relative" else 3)
+    assert "a0.png" in result.stderr
+
+
+def test_maps_are_not_mixed_up_where_names_repeat(dpt: FrontDoor) -> None:
+    for scene, seed in (("one", 1), ("two", 2)):
+        miniature.write_rgb(dpt.desk / f"photos/{scene}/frame.png", seed)
+        miniature.write_png16(dpt.desk / f"truth/{scene}/frame.png", miniature.depth_m(seed), 1000)
+        (dpt.desk / "maps" / scene).mkdir(parents=True)
+        np.save(dpt.desk / f"maps/{scene}/frame.npy", miniature.depth_m(seed))
+    options = ("photos", "truth", "--truth-scale", "1000", "--predicted", "depth")
+    found = evaluated(dpt, *options, "--alignment", "none", "--predictions", "maps")["results"][0]
+    assert found["measures"]["abs_rel"]["value"] < 1e-3
+    (dpt.desk / "flat").mkdir()
+    np.save(dpt.desk / "flat/frame.npy", miniature.depth_m(1))
+    assert "no map" in dpt("eval", "depth", *options, "--predictions", "flat", code=1).stderr
+
+
 def test_the_training_recipe_scores_tiny_alike(
     dpt: FrontDoor, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,18 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
     help="How many steps of your truth are a metre: 1000 for millimetres.  [default: 1 for floats]",
 )
 @click.option(
+    "--predicted",
+    type=click.Choice(["depth", "inverse-depth"]),
+    help="What bare numbers in --predictions are; maps of dpt say so themselves.",
+)
+@click.option(
+    "--predicted-scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    metavar="N",
+    help="How many steps of --predicted maps are a metre, or a unit.  [default: 1]",
+)
+@click.option(
     "--alignment",
     type=click.Choice(ALIGNMENTS),
     help="What a map is given before its errors count: scale and shift in inverse depth, scale "
@@ -90,6 +102,8 @@ def depth(
     listed: Path | None,
     truth: str,
     truth_scale: float | None,
+    predicted: str | None,
+    predicted_scale: float,
     alignment: str | None,
     cap: float | None,
     crop: str | None,
@@ -104,8 +118,8 @@ def depth(
     the 95 % bootstrap interval of their difference.
 
     Your own pictures: two folders whose files share their names, or a list. The truth is PNG, PGM
-    or TIFF of 16 bits with --truth-scale, .npy, .npz, .pfm or Sintel's .dpt; zero, NaN and infinity
-    are no measurement.
+    or TIFF of 16 bits with --truth-scale, .npy, .npz, .pfm, .exr or Sintel's .dpt; zero, NaN and
+    infinity are no measurement.
 
     Example: dpt eval depth --dataset nyu nyu/ --model hybrid,large
     """
@@ -127,6 +141,7 @@ def depth(
     from dpt_cli.cli.eval.run import run_eval
     from dpt_cli.evaluation.layouts import depth_pairs
     from dpt_cli.evaluation.pairs import pair_by_list, pair_by_name
+    from dpt_cli.evaluation.saved import Others
     from dpt_cli.evaluation.truth import DEPTH_SUFFIXES, DepthFile
 
     def truth_of(path: Path) -> DepthFile:
@@ -138,7 +153,8 @@ def depth(
         pairs = pair_by_list(chosen.pairs_file, truth_of)
     else:
         pairs = pair_by_name(*two_paths(chosen), DEPTH_SUFFIXES, truth_of)
-    run_eval(chosen, specs, pairs, protocol, name, is_changed=protocol != base)
+    others = Others(predicted, predicted_scale) if predicted else None  # type: ignore[arg-type]  # click checked it
+    run_eval(chosen, specs, pairs, protocol, name, is_changed=protocol != base, others=others)
 
 
 def _protocol_name(options: EvalOptions, specs: Sequence[CheckpointSpec]) -> ProtocolName:
@@ -147,7 +163,7 @@ def _protocol_name(options: EvalOptions, specs: Sequence[CheckpointSpec]) -> Pro
         raise click.UsageError(f"--protocol metric is for --dataset {known}")
     if options.protocol is not None:
         return "metric" if options.protocol == "metric" else "zero-shot"
-    are_metric = all(spec.output.quantity == "depth" for spec in specs)
+    are_metric = bool(specs) and all(spec.output.quantity == "depth" for spec in specs)
     return "metric" if are_metric and options.dataset in PROTOCOLS["metric"] else "zero-shot"
 
 

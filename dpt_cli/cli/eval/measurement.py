@@ -44,16 +44,22 @@ class Measurement:
             "precision": result.precision,
         }
         if result.is_segmentation:
+            if result.resolution is None:
+                return shared
             scales = "six scales, windows, mirrored" if self.name == "multi-scale" else "none"
             which = f"{options.protocol}: " if self.name == "multi-scale" else ""
             return shared | {"test_time_augmentation": f"{which}{scales}"}
         protocol = self.protocol
-        return shared | {
+        facts = shared | {
             "alignment": protocol.alignment,
             "cap_m": protocol.cap_m,
             "min_m": protocol.min_m,
             "crop": protocol.crop,
             "photo_crop": protocol.photo_crop,
+        }
+        if result.resolution is None:
+            return facts
+        return facts | {
             "resize": result.resize,
             "multiple_of": result.multiple_of,
             "output_resized": "bilinear" if protocol.is_bilinear else "by the weights' own rule",

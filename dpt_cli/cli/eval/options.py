@@ -35,6 +35,7 @@ class EvalOptions:
     dataset: str | None
     protocol: str | None
     pairs_file: Path | None
+    predictions: tuple[Path, ...]
     models: tuple[str, ...]
     weights: Path | None
     resolution: Sizes | None
@@ -72,12 +73,18 @@ class EvalCommand(SettingsCommand):
 
 
 def chosen_models(task: Task, options: EvalOptions) -> list[CheckpointSpec]:
-    """Return the models to measure.
+    """Return the models to measure; none where saved maps are scored.
 
     Raises:
         RegistryError: No such model.
         click.UsageError: One weights file is given for several models.
     """
+    if options.predictions:
+        if options.models or options.weights or options.resolution:
+            raise click.UsageError(
+                "--predictions are maps already: leave out --model, --weights and --resolution"
+            )
+        return []
     registry = load_registry(options.registry)
     specs = []
     for name in options.models or (None,):
@@ -160,6 +167,14 @@ def eval_options(plot_help: str, csv_help: str) -> Callable[[F], F]:
             type=_path(dir_okay=False),
             metavar="FILE",
             help="A list of your own pictures: a photograph and its truth per line, by a tab.",
+        ),
+        click.option(
+            "--predictions",
+            multiple=True,
+            type=_path(file_okay=False),
+            metavar="DIR",
+            help="Score saved maps, named for their photographs, without a network; may be "
+            "repeated.",
         ),
         click.option(
             "--model",

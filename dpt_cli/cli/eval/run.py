@@ -1,13 +1,14 @@
 """The course of `dpt eval`: every model and resolution on every pair; then the report."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from dpt_cli.checkpoint.fetch import hush_hub
-from dpt_cli.checkpoint.specs import CheckpointSpec
+from dpt_cli.checkpoint.registry import load_registry
+from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.cli import memory
 from dpt_cli.cli.eval.measurement import Measurement
 from dpt_cli.cli.eval.options import EvalOptions
@@ -15,10 +16,14 @@ from dpt_cli.cli.eval.report import report
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.engine import Engine
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED, DptError
+from dpt_cli.evaluation.depth import DepthScorer
+from dpt_cli.evaluation.labels import LabelScorer
 from dpt_cli.evaluation.pairs import Pairs
-from dpt_cli.evaluation.run import EvalSettings, Evaluation
+from dpt_cli.evaluation.run import EvalSettings, Evaluation, Scored
+from dpt_cli.evaluation.saved import Others, SavedMaps
 from dpt_cli.evaluation.stages import spec_by_protocol
 from dpt_cli.evaluation.summary import Result
+from dpt_cli.maps.types import Provenance
 from dpt_cli.metrics.protocol import Protocol
 from dpt_cli.pipeline.events import Done, Failed
 from dpt_cli.pipeline.plan import Job
@@ -32,6 +37,7 @@ def run_eval(
     protocol_name: str,
     *,
     is_changed: bool,
+    others: Others | None = None,
 ) -> None:
     """Measure, report, and end with the run's exit code.
 
@@ -42,6 +48,7 @@ def run_eval(
         protocol: How depth is compared.
         protocol_name: `zero-shot`, `metric`, `single` or `multi-scale`.
         is_changed: Whether the user's options change the protocol.
+        others: How saved maps of another program are read.
 
     Raises:
         DptError: Nothing could be measured, or nothing more.
@@ -49,6 +56,9 @@ def run_eval(
     hush_hub(progress_bars=not options.quiet)
     try:
         results = [
+            _score_saved(options, folder, pairs, protocol, protocol_name, others)
+            for folder in options.predictions
+        ] or [
             _measure(options, spec, pairs, protocol, resolution)
             for spec in specs
             for resolution in options.resolution or (None,)
@@ -100,16 +110,68 @@ def _measure(
         evaluation.engine_name,
         evaluation.precision,
     )
-    progress = Report(
-        len(pairs.pairs) + len(pairs.failures), options.quiet, verbose=False, as_json=False
-    )
-    progress.say(f"{title}: {counted(len(pairs.pairs), 'picture')}")
+    progress = _progress(result, options, pairs)
 
     def on_loaded(engine: Engine) -> None:
         memory.loaded(keep_freed=engine.device == "cpu")
         progress.begin()
 
-    with progress, closing(evaluation.events(progress.say, on_loaded)) as events:
+    _take(evaluation.events(progress.say, on_loaded), result, progress, pairs)
+    result.weights = evaluation.weights
+    return result
+
+
+def _score_saved(
+    options: EvalOptions,
+    folder: Path,
+    pairs: Pairs,
+    protocol: Protocol,
+    protocol_name: str,
+    others: Others | None,
+) -> Result:
+    """Score the maps of a folder."""
+    task: Task = "segment" if protocol_name in ("single", "multi-scale") else "depth"
+    scorer = LabelScorer() if task == "segment" else DepthScorer(protocol)
+    saved = SavedMaps(folder, task, pairs, scorer, others)
+    result = Result(folder.name, folder.name, None)
+    progress = _progress(result, options, pairs)
+    progress.begin()
+    _take(saved.events(), result, progress, pairs)
+    if len(saved.made_by) == 1:
+        made_by = next(iter(saved.made_by))
+        result.weights, result.precision = made_by.weights, made_by.precision
+        result.engine = made_by.engine or ""
+        if _is_published(made_by, options):
+            result.model = made_by.model or result.model
+    return result
+
+
+def _is_published(made_by: Provenance, options: EvalOptions) -> bool:
+    """Return whether a map was made with the file that a model's published figures are of."""
+    rows = load_registry(options.registry).rows
+    return any(
+        row.id == made_by.model and made_by.weights_sha256 == source.sha256
+        for row in rows
+        for source in row.sources
+        if source.sha256
+    )
+
+
+def _progress(result: Result, options: EvalOptions, pairs: Pairs) -> Report:
+    total = len(pairs.pairs) + len(pairs.failures)
+    progress = Report(total, options.quiet, verbose=False, as_json=False)
+    progress.say(f"{result.title}: {counted(len(pairs.pairs), 'picture')}")
+    return progress
+
+
+def _take(
+    events: Generator[Scored | Failed, None, None],
+    result: Result,
+    progress: Report,
+    pairs: Pairs,
+) -> None:
+    """Report every event, and keep the scores in the order of the data set."""
+    with progress, closing(events):
         for event in events:
             if isinstance(event, Failed):
                 progress.failed(event)
@@ -120,11 +182,9 @@ def _measure(
                 progress.done(Done(_job(event.pair.photograph), {}))
             else:
                 progress.skipped(_job(event.pair.photograph))
-    result.weights = evaluation.weights
-    # In the order of the data set, so that no result depends on the threads.
+    # No result depends on the order in which threads end.
     order = [pair.name for pair in pairs.pairs if pair.name in result.scores]
     result.scores = {name: result.scores[name] for name in order}
-    return result
 
 
 def _size(hw: tuple[int, int]) -> str:

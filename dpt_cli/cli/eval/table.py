@@ -119,7 +119,7 @@ def _lines(
             )
         if result.num_failed:
             lines.append(f"{result.title}: {counted(result.num_failed, 'picture')} not scored")
-    lines += dict.fromkeys(f"weights: {result.weights}" for result in results)
+    lines += dict.fromkeys(f"weights: {it.weights}" for it in results if it.weights)
     wanted = measurement.protocol.num_pictures
     if measurement.dataset and wanted and any(len(it.scores) != wanted for it in results):
         lines.append(f"the published figures are of {counted(wanted, 'picture')}")
@@ -137,23 +137,33 @@ def _lines(
 def _how(measurement: Measurement, result: Result, options: EvalOptions) -> str:
     """Return everything that decides a result's numbers, in words."""
     facts = measurement.facts(result, options)
+    how = (
+        facts["dataset"] or "own pictures",
+        measurement.name,
+        result.engine,
+        result.precision,
+        "" if result.resolution else "saved maps",
+    )
     counts = (
         f"{counted(len(result.scores), 'picture')}, {result.num_pixels:,} pixels, "
-        f"{facts['dataset'] or 'own pictures'}, {measurement.name}, {result.engine}, "
-        f"{result.precision}"
+        f"{', '.join(filter(None, how))}"
     )
     if result.is_segmentation:
         return f"{counts}; test-time augmentation {facts['test_time_augmentation']}"
     protocol = measurement.protocol
     cap = "none" if protocol.cap_m is None else f"{protocol.cap_m:g} m"
-    size = ""
+    network = ""
     if result.resolution is not None:
         height, width = result.resolution
-        size = f"{width} by {height} px, {result.resize}, multiples of {result.multiple_of}; "
+        network = (
+            f"; network {width} by {height} px, {result.resize}, multiples of "
+            f"{result.multiple_of}; output resized {facts['output_resized']}; no test-time "
+            "augmentation"
+        )
     photo_crop = "" if protocol.photo_crop == "none" else f", photographs {protocol.photo_crop}"
     return (
-        f"{counts}; alignment {protocol.alignment}, cap {cap}, crop {protocol.crop}{photo_crop}; "
-        f"network {size}output resized {facts['output_resized']}; no test-time augmentation"
+        f"{counts}; alignment {protocol.alignment}, cap {cap}, crop {protocol.crop}{photo_crop}"
+        f"{network}"
     )
 
 
