@@ -3,7 +3,7 @@
 Knows no terminal: whoever iterates over the events shows them.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,12 +21,14 @@ from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import EngineSettings
 
 if TYPE_CHECKING:
-    from dpt_cli.engine import Engine
+    from dpt_cli.engine import Engine, RawOutput
     from dpt_cli.evaluation.multiscale import MultiScale
     from dpt_cli.evaluation.store import Scores, ScoreStore
     from dpt_cli.maps import DepthMap, LabelMap
+    from dpt_cli.photos.decode import Photo
     from dpt_cli.pipeline.lazy_engine import LazyEngine
     from dpt_cli.pipeline.local import Stages
+    from dpt_cli.predict.predictor import Prepared
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,12 @@ class Evaluation:
 
         spec, settings = self.spec, self.settings
         photographs = stages.Photographs(todo)
-        prepare: Any = stages.PrepareByProtocol(spec, settings.protocol, settings.resolution)
-        infer: Any = Infer(engine)
-        finish: Any = stages.FinishByProtocol(spec, engine, settings.protocol)
+        prepare: Callable[[Photo], Prepared] = stages.PrepareByProtocol(
+            spec, settings.protocol, settings.resolution
+        )
+        infer: Callable[[Sequence[Prepared]], list[RawOutput]] = Infer(engine)
+        finish: Callable[[RawOutput, Prepared, Job], DepthMap | LabelMap]
+        finish = stages.FinishByProtocol(spec, engine, settings.protocol)
         if settings.multi_scale is not None:
             prepare = stages.PrepareWhole(spec)
             infer = stages.InferMultiScale(spec, engine, settings.multi_scale)

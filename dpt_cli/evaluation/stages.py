@@ -94,7 +94,7 @@ class FinishByProtocol:
     engine: LazyEngine
     protocol: Protocol
 
-    def __call__(self, raw: RawOutput, prepared: Prepared) -> DepthMap | LabelMap:
+    def __call__(self, raw: RawOutput, prepared: Prepared, _job: Job) -> DepthMap | LabelMap:
         """Return the depth map (H, W) of the part that the network got."""
         if self.protocol.is_bilinear:
             # parity: OpenCV's bilinear resize is torch's with align_corners=False.
@@ -150,6 +150,6 @@ class FinishLabels:
     spec: CheckpointSpec
     engine: LazyEngine
 
-    def __call__(self, raw: RawOutput, _prepared: Prepared) -> LabelMap:
+    def __call__(self, raw: RawOutput, _prepared: Prepared, _job: Job) -> LabelMap:
         """Return the map (H, W)."""
         return LabelMap(raw.values.astype(np.uint8), _made_by(self.spec, self.engine))
