@@ -1,6 +1,6 @@
-"""What can go wrong, one class a kind, each with the exit code of the command that meets it.
+"""The errors a user can meet, each class with the exit code of the command.
 
-Raised in any room, turned into words and an exit status only in `cli`.
+Any module raises them; only `cli` prints them and turns them into an exit status.
 """
 
 import contextlib
@@ -8,13 +8,13 @@ import difflib
 import traceback
 from collections.abc import Iterable, Iterator
 
-# Exit codes of a command that ends otherwise than by an error; an error's own stands in its class.
-SOME_FAILED = 3  # the rest was done
+# Exit codes of commands that do not end with an error. Errors have theirs in their class.
+SOME_FAILED = 3  # the rest succeeded
 INTERRUPTED = 130
 
 
 class DptError(Exception):
-    """Base of every error a user can cause or mend."""
+    """Base of every error that a user can cause or fix."""
 
     exit_code = 1
 
@@ -26,13 +26,13 @@ class RegistryError(DptError):
 
 
 class SettingsError(DptError):
-    """A settings file that does not parse, or holds a key or a value that cannot be."""
+    """A settings file that does not parse, or has an invalid key or value."""
 
     exit_code = 2
 
 
 class ArgumentError(DptError, ValueError):
-    """An argument of a Python function that cannot be."""
+    """An invalid argument of a Python function."""
 
     exit_code = 2
 
@@ -48,27 +48,27 @@ class CalibrationError(InputError):
 
 
 class OutputError(DptError):
-    """A file that cannot, or must not, be written."""
+    """A file that cannot be written, or must not be overwritten."""
 
 
 class DeviceError(DptError):
-    """A device this machine does not have, or one too small for the weights."""
+    """A device that this machine lacks, or that has too little memory for the weights."""
 
 
 class ConversionError(DeviceError):
-    """A network that cannot be converted for OpenVINO, kept, or run there; torch may do."""
+    """A network that cannot be converted for OpenVINO or run there; torch may be able to."""
 
 
 class OutOfMemoryError(DptError):
-    """Too little memory for one photograph, or for a batch of them."""
+    """Too little memory for a photograph or a batch."""
 
 
 class NetworkOutputError(DptError):
-    """The network gave numbers that cannot be true (NaN or infinity)."""
+    """The network returned NaN or infinity."""
 
 
 class UnexpectedError(DptError):
-    """An error of one photograph that nobody foresaw: a defect of ours, or of a library."""
+    """An unforeseen error of one photograph: a defect of dpt or of a library."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"unexpected {type(error).__name__}: {error}")
@@ -81,27 +81,27 @@ class UnexpectedError(DptError):
 
     @property
     def place(self) -> tuple[str, int, str]:
-        """Return where it was raised and its class: the same for the same cause."""
+        """Return where it was raised and its class, which are equal for the same cause."""
         cause = self.__cause__
         frames = traceback.extract_tb(None if cause is None else cause.__traceback__)
         return frames[-1].filename, frames[-1].lineno or 0, type(cause).__name__
 
 
 class FetchError(DptError):
-    """Weights that could not be brought here or do not match their hash."""
+    """Weights that could not be downloaded, or that do not match their hash."""
 
     exit_code = 4
 
 
 class CheckpointError(DptError):
-    """A weights file that does not fit the network it was given to."""
+    """A weights file that is damaged or does not fit the network."""
 
     exit_code = 4
 
 
 @contextlib.contextmanager
 def errors_as(kind: type[DptError], what: str) -> Iterator[None]:
-    """Turn the operating system's errors into ours, `what` before the reason."""
+    """Raise errors of the operating system as `kind`, with `what` before the reason."""
     try:
         yield
     except OSError as error:
@@ -113,7 +113,7 @@ def errors_as(kind: type[DptError], what: str) -> Iterator[None]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the known word closest to one with a typo; empty where none is close."""
+    """Return the known word that is closest to a misspelt one; empty where none is close."""
     folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), folded, n=1)
     return folded[close[0]] if close else ""

@@ -1,4 +1,4 @@
-"""What the shell offers after an option. Runs at every press of Tab: imports nothing heavy."""
+"""Shell completion of option values. It runs at every press of Tab and imports nothing heavy."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import RegistryError
 
-# matplotlib, which knows the rest, takes longer to import than a Tab may.
+# A selection: importing matplotlib, which knows the rest, takes too long for a press of Tab.
 COLORMAPS = (
     *("inferno", "viridis", "magma", "plasma", "cividis", "turbo", "gray", "Spectral", "coolwarm"),
     *("RdYlBu", "RdBu", "YlGnBu", "YlOrRd", "Blues", "Greens", "Greys", "Oranges", "Purples"),
@@ -22,7 +22,7 @@ _DEVICES = ("auto", "cpu", "cuda", "mps")
 def complete_colormaps(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer well-known colormaps, and the same reversed, whatever the case."""
+    """Offer well-known colormaps and their reverses, ignoring case."""
     reverse = (f"{name}_r" for name in COLORMAPS)
     return _starting([(name, "") for name in (*COLORMAPS, *reverse)], incomplete)
 
@@ -30,16 +30,16 @@ def complete_colormaps(
 def complete_devices(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer devices; whether this machine has them is not looked up."""
+    """Offer devices, whether this machine has them or not."""
     return _starting([(name, "") for name in _DEVICES], incomplete)
 
 
 def complete_models(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer the names of the weights of the command's task, with their titles.
+    """Offer the models of the command's task with their titles.
 
-    Where several may be named, the word after the last comma is completed.
+    In a list it completes the word after the last comma.
     """
     task = ctx.params.get("task", ctx.command.name)
     rows = [row for row in _rows(ctx) if row.task == task]
@@ -50,7 +50,7 @@ def complete_models(
 def complete_weights(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer TASK/NAME of every row, of one task where `--task` was typed before."""
+    """Offer TASK/NAME of every model, or of those of `--task` if that was typed."""
     task = ctx.params.get("task")
     rows = [row for row in _rows(ctx) if task in (None, row.task)]
     return _starting([(row.id, row.title) for row in rows], incomplete)

@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be done, and how much room it would take; touches nothing."""
+"""`--dry-run`: what a run would do and how much disk space it would take. Touches nothing."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from dpt_cli.pipeline.run import Run
 _NUM_SAMPLES = 8
 
 
-def tell_plan(run: Run, todo: Sequence[Job], report: Report) -> None:
-    """Say counts, sizes and formats on standard error."""
+def print_plan(run: Run, todo: Sequence[Job], report: Report) -> None:
+    """Print counts, sizes and formats on standard error."""
     spec, settings = run.spec, run.settings
     num_bytes = sum(job.photograph.stat().st_size for job in todo)
     report.say(
@@ -34,7 +34,7 @@ def tell_plan(run: Run, todo: Sequence[Job], report: Report) -> None:
 
 
 def _sample(jobs: Sequence[Job]) -> list[tuple[int, int]]:
-    """Return the sizes of a few photographs, spread over the run, as their headers give them."""
+    """Return the sizes of a few photographs, spread over the run, from their headers."""
     step = max(1, len(jobs) // _NUM_SAMPLES)
     sizes = []
     for job in jobs[::step][:_NUM_SAMPLES]:

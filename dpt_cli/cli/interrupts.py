@@ -1,6 +1,7 @@
-"""Ctrl-C: the first ends a run in good order, the next one at once.
+"""Ctrl-C: the first one ends a run in good order, the second one at once.
 
-Nothing is lost either way: files appear by being renamed, and the next run removes what is left.
+Either way no file is left half-written under its final name, and the next run removes temporary
+files.
 """
 
 import _thread
@@ -15,14 +16,14 @@ from typing import NoReturn
 from dpt_cli.errors import INTERRUPTED
 
 WATCHER = "interrupts"  # the thread that waits for a second Ctrl-C
-# One Ctrl-C may come twice: from the terminal, and from the program that started this one.
+# One Ctrl-C may arrive twice: from the terminal, and from the program that started this one.
 _SAME_KEYPRESS_S = 0.25
 _SOON_S = 0.02
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Interrupts:
-    """What Ctrl-C has done to this process so far."""
+    """The state of Ctrl-C in this process."""
 
     def __init__(self) -> None:
         self._first: float | None = None
@@ -30,17 +31,17 @@ class Interrupts:
 
     @property
     def came(self) -> bool:
-        """Whether there was one."""
+        """Whether Ctrl-C was pressed."""
         return self._first is not None
 
     def end(self) -> None:
-        """Ignore any further Ctrl-C: all is done, and Python ends with the code that is due."""
+        """Ignore any further Ctrl-C: the work is done, and Python exits with its code."""
         self._is_over = True
-        # Not a handler: Python takes those away before it has ended.
+        # SIG_IGN, not a handler: Python removes handlers before it has exited.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def handle(self, _signal: int, _frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt at the first; end the process at a later one."""
+        """Raise KeyboardInterrupt the first time; end the process the next time."""
         now = time.monotonic()
         if self._first is None:
             self._first = now
@@ -50,25 +51,25 @@ class Interrupts:
 
     def leave(self) -> NoReturn:
         """End the process at once."""
-        stderr = sys.stderr.fileno()  # descriptor 2 may lead elsewhere while a picture is decoded
+        stderr = sys.stderr.fileno()  # descriptor 2 is redirected while a picture is decoded
         if os.isatty(stderr):
-            os.write(stderr, _SHOW_CURSOR)  # A progress bar hides it.
+            os.write(stderr, _SHOW_CURSOR)  # a progress bar hides it
         os._exit(INTERRUPTED)
 
     def lost(self, unraisable: "sys.UnraisableHookArgs", /) -> None:
-        """Raise an interrupt again that came where Python cannot raise, as in a destructor."""
+        """Repeat an interrupt that came where Python cannot raise, such as in a destructor."""
         if unraisable.exc_type is not KeyboardInterrupt:
             sys.__unraisablehook__(unraisable)
         elif not self._is_over:
             self._first = None
-            # In a moment: now it would be raised in here, and lost again.
+            # A little later: now it would be raised in here and lost again.
             again = threading.Timer(_SOON_S, _interrupt_again)
             again.daemon = True
             again.start()
 
 
 def own_interrupts() -> Interrupts:
-    """Handle Ctrl-C to the end of the process; leave it alone where it is ignored already."""
+    """Handle Ctrl-C until the process ends; do nothing where it is ignored already."""
     interrupts = Interrupts()
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
@@ -80,14 +81,14 @@ def own_interrupts() -> Interrupts:
 
 
 def _interrupt_again() -> None:
-    if os.name == "posix":  # which also ends a wait
+    if os.name == "posix":  # this also ends a wait
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         _thread.interrupt_main()
 
 
 def _watch(interrupts: Interrupts) -> None:
-    """Notice a second Ctrl-C while the main thread is in a long call that Python cannot stop."""
+    """Notice a second Ctrl-C while the main thread is in a call that Python cannot interrupt."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)

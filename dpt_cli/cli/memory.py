@@ -1,4 +1,4 @@
-"""How a process that is all `dpt`'s treats memory that nobody needs any more."""
+"""Settings of the garbage collector and of malloc for the process of a command."""
 
 import gc
 import sys
@@ -13,10 +13,10 @@ _LARGEST_INT = 2**31 - 1
 
 @contextmanager
 def own_process() -> Iterator[None]:
-    """Keep Python's collector of cycles off until the network is loaded, and out of the exit.
+    """Turn Python's cyclic garbage collector off until the network is loaded, and at exit.
 
-    It walks over every object, again and again while torch is imported and once more at the end:
-    1.5 s of a run of one photograph.
+    It visits every object repeatedly while torch is imported, and once more at exit, which takes
+    1.5 s of a run over one photograph.
     """
     gc.disable()
     try:
@@ -27,14 +27,14 @@ def own_process() -> Iterator[None]:
 
 
 def loaded(*, keep_freed: bool) -> None:
-    """Set the process up for a long run; outside `own_process` do nothing.
+    """Prepare the process for a long run; do nothing outside `own_process`.
 
     Args:
         keep_freed: Whether to call `keep_freed_memory`.
     """
     if gc.isenabled():
         return
-    # What there is stays; the collector looks at what comes.
+    # The collector ignores what exists now, and visits only what is created later.
     gc.freeze()
     gc.enable()
     if keep_freed:
@@ -42,10 +42,10 @@ def loaded(*, keep_freed: bool) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep freed memory for the next photograph; elsewhere do nothing.
+    """Make glibc keep freed memory for the next photograph; do nothing elsewhere.
 
-    It gives large tensors' memory back at once, and a page fault for every 4 kB of the next costs
-    torch 5 % of DPT-Hybrid's time; OpenVINO gains nothing.
+    By default it returns the memory of large tensors at once. Then every 4 kB of the next one cost
+    a page fault, which is 5 % of the time of DPT-Hybrid with torch. OpenVINO gains nothing.
     """
     if sys.platform == "linux":
         import ctypes

@@ -1,4 +1,4 @@
-"""What a command is asked to do: photographs, weights, outputs; planned before heavy imports."""
+"""Plan what `dpt depth` or `dpt segment` is asked to do, before any heavy import."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from dpt_cli.predict.arguments import in_protocol
 
 @dataclass(frozen=True)
 class Order:
-    """A run, worked out but not begun.
+    """A run that is planned but not begun.
 
     Attributes:
         spec: The weights' row.
         options: The command's options.
-        settings: What to make of the photographs.
-        run: The run: over many photographs, or over one that goes through a pipe.
-        report: What reports it.
+        settings: What to make, and how.
+        run: The run: over many photographs, or over a single one.
+        report: Prints its progress.
     """
 
     spec: CheckpointSpec
@@ -47,10 +47,10 @@ def take_order(
     format_options: Mapping[str, Any],
     **scene: Any,
 ) -> Order:
-    """Find the photographs, plan their outputs, and say how many there are.
+    """Find the photographs, plan their outputs, and print how many there are.
 
     Raises:
-        DptError: Nothing can be done.
+        DptError: The run cannot begin.
     """
     if options.gallery:
         options = for_gallery(task, options)
@@ -108,9 +108,11 @@ def _check_multiple(multiple_of: int | None, spec: CheckpointSpec) -> None:
 
 def _inputs(options: RunOptions) -> tuple[Path, ...]:
     if options.nul and options.from_file is None:
-        raise click.UsageError("-0 tells how the list of --from is separated: give one")
+        raise click.UsageError(
+            "-0 says that the list of --from is separated by NUL: give a list with --from"
+        )
     listed = read_list(options.from_file, nul=options.nul) if options.from_file else ()
     given = (*options.inputs, *listed)
     if not given:
-        raise click.UsageError("no INPUT: name photographs or folders, or a list with --from")
+        raise click.UsageError("no INPUT: name photographs or folders, or give a list with --from")
     return given

@@ -1,4 +1,4 @@
-"""What a run says: paths or JSON on stdout, everything else on stderr."""
+"""What a run prints: paths or JSON on stdout, everything else on stderr."""
 
 import json
 import re
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 10.0
 _SCHEMA = 1
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
-_HASH_DIGITS = 12  # enough to tell files apart; the manifest, --json and -v have them all
+_HASH_DIGITS = 12  # enough to tell files apart; the manifest, --json and -v have all 64
 
 
 class Report:
-    """Tells of a run as it goes: a bar on a terminal, a plain line now and then elsewhere.
+    """Prints the progress of a run: a bar on a terminal, a line now and then elsewhere.
 
-    While the bar is drawn, paths are not listed on that terminal; a pipe or file gets them all.
+    While the bar is shown, no paths are printed on that terminal; a pipe or file gets all of them.
 
     Attributes:
-        num_done: Photographs whose files are all written.
-        num_skipped: Photographs that were done before.
+        num_done: Photographs whose files have all been written.
+        num_skipped: Photographs that were already done.
         num_failed: Photographs that failed.
         num_files: Files written.
     """
@@ -51,8 +51,9 @@ class Report:
         self._clipped_m = 0.0
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
-        self._bar = ExitStack()  # what is undone when the bar goes
-        # The network's own thread draws the bar, perhaps while a run ends or a photograph fails.
+        self._bar = ExitStack()  # closed when the bar is removed
+        # The thread that loads the network shows the bar, perhaps while a photograph fails or the
+        # run ends.
         self._lock = threading.Lock()
         self._is_over = False
 
@@ -71,14 +72,14 @@ class Report:
             self._progress = None
 
     def say(self, line: str) -> None:
-        """Write one line for the user."""
+        """Print a line for the user, unless quiet."""
         if not self._quiet:
             console.say(line)
 
     def begin(self) -> None:
-        """Start the clock and, on a terminal, the bar: the network is ready."""
+        """Start the clock and, on a terminal, the bar. Called when the network is ready."""
         self._started = self._last_line = time.monotonic()
-        # JSON on the same terminal tells how far it got, and would tear the bar.
+        # JSON on the same terminal shows progress itself, and would break up the bar.
         is_torn = self._as_json and sys.stdout.isatty()
         if self._quiet or self._total < 2 or is_torn or not sys.stderr.isatty():
             return
@@ -94,14 +95,14 @@ class Report:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=terminal,
-            # Paths meant for a pipe must not be drawn on the terminal instead.
+            # Paths meant for a pipe must not end up on the terminal.
             redirect_stdout=sys.stdout.isatty(),
-            transient=True,  # the summary says how many
+            transient=True,  # the summary repeats the count
         )
         with self._lock:
             if self._is_over:
                 return
-            # Photographs that did not decode may have failed before.
+            # Photographs that could not be decoded may have failed already.
             progress.add_task("", total=self._total, completed=self._num_ended)
             self._bar.enter_context(
                 console.above_bar(lambda line: terminal.print(Text(line), soft_wrap=True))
@@ -110,31 +111,31 @@ class Report:
             self._progress = progress
 
     def planned(self, job: Job) -> None:
-        """Tell of a photograph that a run would do."""
-        self._tell(job, "planned", {})
+        """Report a photograph that a run would process."""
+        self._print(job, "planned", {})
 
     def ignored(self, path: Path) -> None:
-        """Name a file of a folder that is no photograph, where every file is to be named."""
+        """Report a file of a folder that is no photograph, with -v or --json."""
         if self._as_json:
-            self._tell(Job(path, {}), "ignored", {})
+            self._print(Job(path, {}), "ignored", {})
         if self._verbose:
             self.say(f"Ignored: {path}: not a photograph")
 
     def skipped(self, job: Job) -> None:
-        """Tell of a photograph that was done before."""
+        """Report a photograph that was already done."""
         self.num_skipped += 1
         if self._as_json:
-            self._tell(job, "skipped", {})
+            self._print(job, "skipped", {})
 
     def done(self, outcome: "Done") -> None:
-        """Tell of a photograph that is done."""
+        """Report a photograph that is done."""
         self.num_done += 1
         self.num_files += len(outcome.job.outputs)
         clipped = outcome.facts.get("clipped_px", 0)
         self._num_clipped += clipped
         self._num_with_clipped += clipped > 0
         self._clipped_m = outcome.facts.get("clipped_m", self._clipped_m)
-        self._tell(outcome.job, "done", outcome.facts)
+        self._print(outcome.job, "done", outcome.facts)
         if outcome.facts.get("calibration"):
             self.say(f"{outcome.job.photograph}: {_calibrated(outcome.facts['calibration'])}")
         if self._verbose:
@@ -145,31 +146,31 @@ class Report:
         self._advance()
 
     def redone_in_fp32(self, job: Job, precision: str) -> None:
-        """Tell that half precision gave no finite numbers."""
-        self.say(f"{job.photograph}: {precision} gave NaN or infinity; done again in fp32")
+        """Report that half precision gave NaN or infinity."""
+        self.say(f"{job.photograph}: {precision} gave NaN or infinity, so it was repeated in fp32")
 
     def failed(self, outcome: "Failed") -> None:
-        """Tell of a photograph that failed, quiet or not."""
+        """Report a photograph that failed, even if quiet."""
         self.num_failed += 1
         path = str(outcome.job.photograph)
         reason = str(outcome.error).removeprefix(f"{path}: ")
-        # Paths differ from file to file: a group is told without them.
+        # Without its path, so that equal reasons are counted together.
         self._reasons[reason.replace(path, "it")] += 1
         console.say(f"Failed: {path}: {reason}")
         if self._as_json:
-            self._tell(outcome.job, "failed", {"error": reason})
+            self._print(outcome.job, "failed", {"error": reason})
         self._advance()
 
-    def _tell(self, job: Job, status: str, facts: Mapping[str, Any]) -> None:
+    def _print(self, job: Job, status: str, facts: Mapping[str, Any]) -> None:
         if not self._as_json:
             if self._progress is not None and sys.stdout.isatty():
-                return  # the summary names the folder
+                return  # the bar is shown; the summary names the folder
             for path in job.outputs.values():
                 console.put_path(path)
             return
         outputs = {} if status == "failed" else {k: str(p) for k, p in job.outputs.items()}
         line = {"schema": _SCHEMA, "input": str(job.photograph), "status": status}
-        # ASCII: names that are no UTF-8 survive, and any terminal can show it.
+        # ASCII: names that are not UTF-8 survive, and any terminal can show it.
         console.put(json.dumps({**line, "outputs": outputs, "error": None, **facts}))
 
     @property
@@ -192,19 +193,21 @@ class Report:
         return f"{rate:.1f} a second" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
 
     def interrupted(self) -> None:
-        """Say how far it got."""
+        """Report how far the run got."""
         ended = self.num_done + self.num_skipped
-        console.say(f"Interrupted: {ended} of {self._total} done; the same command continues.")
+        console.say(
+            f"Interrupted: {ended} of {self._total} done. Run the same command to continue."
+        )
 
     def facts(self, lines: Sequence[str]) -> None:
-        """Say what made the maps; hashes by their first digits, unless more is asked for."""
+        """Print what made the maps; hashes are shortened unless verbose."""
         for line in lines:
             self.say(line if self._verbose else _HASH.sub(_shortened, line))
 
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
-        """Say how it ended: how many, where, how fast, and what the numbers are."""
+        """Print how many photographs are done, where, how fast, and what the numbers mean."""
         elapsed = time.monotonic() - self._started
-        before = f", {self.num_skipped} done before" if self.num_skipped else ""
+        before = f", {self.num_skipped} already done" if self.num_skipped else ""
         files = f", {counted(self.num_files, 'file')}" if self.num_files else ""
         where = f" in {folder}" if self.num_done or self.num_skipped else ""
         speed = f", {elapsed:.1f} s ({self._speed()})" if self.num_done else ""
@@ -238,14 +241,14 @@ def _calibrated(fit: Mapping[str, Any]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is not one."""
+    """Return a number and its noun, in the plural unless the number is 1."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def what_made(
     spec: CheckpointSpec, engine: "LazyEngine | None", *, is_calibrated: bool
 ) -> Sequence[str]:
-    """Say which weights made the maps, how they were checked, and what the numbers mean."""
+    """Return which weights made the maps, how they were checked, and what the numbers mean."""
     if engine is None or not engine.is_loaded:
         return ()
     weights, loaded = engine.weights, engine.load()

@@ -1,4 +1,4 @@
-"""What `depth` and `segment` share: do the run, report its events, exit."""
+"""Carry out what `dpt depth` or `dpt segment` planned: report its events and exit."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -7,7 +7,7 @@ import click
 
 from dpt_cli.checkpoint.fetch import hush_hub
 from dpt_cli.cli import memory
-from dpt_cli.cli.dry_run import tell_plan
+from dpt_cli.cli.dry_run import print_plan
 from dpt_cli.cli.gallery import write_gallery
 from dpt_cli.cli.order import Order
 from dpt_cli.cli.report import what_made
@@ -20,10 +20,10 @@ from dpt_cli.pipeline.single import Single
 
 
 def run_task(order: Order) -> None:
-    """Turn photographs into files and end with the run's exit code.
+    """Turn photographs into files and exit with the code of the run.
 
     Raises:
-        DptError: Nothing could be done, or nothing more.
+        DptError: The run could not begin or go on.
     """
     options, report, run = order.options, order.report, order.run
     is_whole = True  # the gallery
@@ -40,7 +40,7 @@ def run_task(order: Order) -> None:
     if isinstance(run, Single):
         report.facts(_what_made(order))
     elif options.dry_run:
-        tell_plan(run, todo, report)
+        print_plan(run, todo, report)
     else:
         report.summary(options.output, _what_made(order))
         if options.gallery and report.num_done + report.num_skipped:
@@ -57,7 +57,7 @@ def _what_made(order: Order) -> Sequence[str]:
 
 
 def _report(order: Order) -> list[Job]:
-    """Report every event; return what a dry run found to do."""
+    """Report every event; return the jobs that a dry run would process."""
     report = order.report
     planned: list[Job] = []
     precision = ""

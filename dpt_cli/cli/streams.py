@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or no longer read: they never end a run."""
+"""Standard streams that may be closed, full or no longer read, without ending a run."""
 
 import errno
 import io
@@ -13,10 +13,10 @@ READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it of other programs
 
 
 class Stream(io.FileIO):
-    """A descriptor that takes everything: after the first failure nothing more is written.
+    """A descriptor that accepts everything. After the first failure it discards what it gets.
 
     Attributes:
-        error: The first failure, None where all was written.
+        error: The first failure; None if everything was written.
     """
 
     def __init__(self, descriptor: int, *, is_closed: bool) -> None:
@@ -25,7 +25,7 @@ class Stream(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write what can be written; say that all of it was."""
+        """Write what can be written, and return as if all of it was."""
         view = memoryview(data).cast("B")
         if self._is_closed and self.error is None and len(view):
             self.error = OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -36,17 +36,17 @@ class Stream(io.FileIO):
             except OSError as error:
                 self.error = error
                 break
-            if written is None:  # a pipe that does not block, and is full
+            if written is None:  # a non-blocking pipe that is full
                 select.select([], [self.fileno()], [])
             done += written or 0
         return len(view)
 
 
 def own_streams() -> Stream:
-    """Put streams that never fail in the place of the process's own; return standard output's.
+    """Replace the standard streams with ones that never fail; return that of standard output.
 
-    To be called before anything is opened: a descriptor that the caller closed leads to the null
-    device, so that no file that is opened later takes its number and gets what is printed.
+    Call it before anything is opened. A descriptor that the calling program closed is connected to
+    the null device. Otherwise a file opened later would get its number, and what is printed.
     """
     closed = {descriptor for descriptor in (0, 1, 2) if not _is_open(descriptor)}
     for descriptor in sorted(closed):
@@ -58,7 +58,7 @@ def own_streams() -> Stream:
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     output = Stream(1, is_closed=1 in closed)
-    # Image decoders print on descriptor 2 itself, where the command prints nothing.
+    # Image decoders print on descriptor 2 itself, so the command prints elsewhere.
     errors = Stream(watch_descriptor(), is_closed=2 in closed)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _text(output, before[0]), _text(errors, before[1])
@@ -75,7 +75,7 @@ def _is_open(descriptor: int) -> bool:
 
 def _text(stream: Stream, before: TextIO | None) -> TextIO:
     if before is not None and os.name == "nt" and before.isatty():
-        return before  # Windows writes to its consoles in another way.
+        return before  # Windows writes to consoles in another way
     return io.TextIOWrapper(
         io.BufferedWriter(stream),
         encoding=getattr(before, "encoding", "utf-8"),

@@ -1,1 +1,1 @@
-"""Many photographs: what to do, in what order, what was done."""
+"""Runs over photographs: plan them, schedule their stages, record what was done."""

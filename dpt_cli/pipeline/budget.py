@@ -1,4 +1,4 @@
-"""How much memory the photographs under way may take together."""
+"""A memory budget for the photographs in progress."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,27 +8,28 @@ from dpt_cli.errors import InputError
 from dpt_cli.host import free_memory, kept_memory
 from dpt_cli.photos.headers import is_deep, picture_size
 
-# Of a photograph while it is decoded: its pixels, once more turned, a progressive JPEG's
-# coefficients. While it is written: a float32 map and its colours, or the photograph painted.
-# Measured on 900 megapixels in colour: 7.1 bytes.
+# Memory per pixel of a photograph. While it is decoded: its pixels, a rotated copy, and the
+# coefficients of a progressive JPEG. While it is written: a float32 map and its colours, or the
+# painted photograph. Measured on a colour photograph of 900 megapixels: 7.1 bytes.
 BYTES_PER_PIXEL = 10
-# 32-bit pixels are stretched to 8 bits in several steps.
+# 32-bit pixels are scaled to 8 bits in several steps.
 _BYTES_PER_DEEP_PIXEL = 64
-# Where a header gives no size: as much as pixels packed tenfold.
+# Where a header gives no size: assumes that pixels are compressed tenfold.
 _BYTES_PER_ENCODED_BYTE = 10 * BYTES_PER_PIXEL // 3
-# Of the memory that is free when a run begins; the network and other programs want some, too.
+# The budget is this fraction of the memory that is free when a run begins. The network and other
+# programs need the rest.
 _SHARE = 4
 _WHERE_UNKNOWN = 2_000_000_000
 
 
-def free_to_us() -> int | None:
-    """Return the memory this process could still use [bytes], what it keeps for itself included."""
+def free_to_this_process() -> int | None:
+    """Return the memory that this process could still use [bytes]; what malloc keeps counts."""
     free = free_memory()
     return None if free is None else free + kept_memory()
 
 
 def decoding_bytes(data: bytes) -> int:
-    """Return about how much memory decoding a picture file takes, from its header alone [bytes]."""
+    """Estimate from its header how much memory decoding a picture takes [bytes]."""
     size_hw = picture_size(data)
     if size_hw is None:
         return _BYTES_PER_ENCODED_BYTE * len(data)
@@ -36,13 +37,13 @@ def decoding_bytes(data: bytes) -> int:
 
 
 class MemoryBudget:
-    """Memory that threads take and give back; who would take more than all of it goes alone."""
+    """Memory that threads reserve and release. A request above the whole budget runs alone."""
 
-    def __init__(self, free: Callable[[], int | None] = free_to_us) -> None:
-        """Set aside a quarter of the free memory.
+    def __init__(self, free: Callable[[], int | None] = free_to_this_process) -> None:
+        """Reserve a quarter of the free memory.
 
         Args:
-            free: Returns the memory that is free now [bytes]; None where nobody knows.
+            free: Returns the memory that is free now [bytes]; None where it is unknown.
         """
         self._free = free
         now = free()
@@ -52,10 +53,10 @@ class MemoryBudget:
 
     @contextmanager
     def take(self, num_bytes: int) -> Iterator[None]:
-        """Wait until so much fits beside what others hold, and hold it meanwhile.
+        """Wait until there is room beside what others hold, and hold it inside the context.
 
         Raises:
-            InputError: It does not fit into the free memory even alone.
+            InputError: It does not fit into the free memory even when alone.
         """
         with self._changed:
             self._changed.wait_for(
@@ -75,6 +76,6 @@ class MemoryBudget:
         free = self._free()
         if free is not None and num_bytes > free:
             raise InputError(
-                f"it would take about {num_bytes / 1e9:.1f} GB of memory, and "
+                f"needs about {num_bytes / 1e9:.1f} GB of memory, but only "
                 f"{free / 1e9:.1f} GB are free"
             )

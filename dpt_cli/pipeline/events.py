@@ -1,4 +1,4 @@
-"""What becomes of each photograph of a run, one event each."""
+"""The events of a run, one per photograph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from dpt_cli.pipeline.plan import Job
 
 @dataclass(frozen=True)
 class Planned:
-    """A photograph that a run would do; only of a dry run."""
+    """A photograph that a run would process. Only a dry run yields it."""
 
     job: Job
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A photograph that was done before, with the same settings and weights."""
+    """A photograph that was already done, with the same settings and weights."""
 
     job: Job
 
 
 @dataclass(frozen=True)
 class Done:
-    """A photograph whose outputs are all written.
+    """A photograph whose outputs have all been written.
 
     Attributes:
         job: The photograph and its outputs by format.
@@ -38,7 +38,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A photograph that could not be done, and why."""
+    """A photograph that failed, and why."""
 
     job: Job
     error: DptError

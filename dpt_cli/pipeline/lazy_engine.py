@@ -1,4 +1,4 @@
-"""An engine that loads itself when it is first needed."""
+"""An engine that is loaded when it is first needed."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from dpt_cli.predict.load import Weights, find_weights, load_engine
 
 
 class LazyEngine:
-    """An engine that is downloaded for the first batch: no input that decodes, no download."""
+    """An engine that the first batch downloads: without a readable photograph nothing is."""
 
     def __init__(
         self,
@@ -24,11 +24,11 @@ class LazyEngine:
         notify: Notify,
         on_loaded: Callable[[Engine], None] = lambda _engine: None,
     ) -> None:
-        """Remember what to load.
+        """Store what to load.
 
         Args:
             spec: The weights' row.
-            settings: How it is to run.
+            settings: How to run it.
             notify: Takes one line for the user.
             on_loaded: Called once with the engine, in the thread that loaded it.
         """
@@ -40,8 +40,8 @@ class LazyEngine:
         self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be sent to another process as what to load: it loads there when it is needed."""
-        return LazyEngine, (self._spec, self._settings, _say_nothing)
+        """Pickle what to load, not the network: another process loads it when it needs it."""
+        return LazyEngine, (self._spec, self._settings, _ignore)
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
         """Run a batch, as any engine does."""
@@ -49,7 +49,7 @@ class LazyEngine:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it was needed yet."""
+        """Whether it has been loaded."""
         return self._engine is not None
 
     @property
@@ -58,23 +58,23 @@ class LazyEngine:
         return self._settings.weights is not None or locate(self._spec) is not None
 
     def load_ahead(self) -> None:
-        """Load in the background, while photographs decode, what needs no download."""
+        """Start to load in the background, unless that needs a download."""
         if self.is_here:
-            # A daemon: whoever interrupts a run does not wait for weights nobody will use.
+            # A daemon thread: an interrupted run does not wait for it.
             threading.Thread(target=self._try_to_load, daemon=True).start()
 
     def _try_to_load(self) -> None:
         with self._lock:
             try:
                 self.load()
-            except Exception as error:  # noqa: BLE001  # the first batch raises it again
+            except Exception as error:  # noqa: BLE001  # load() raises it again
                 self._error = error
 
     def load(self) -> Engine:
-        """Load it, or wait until it is loaded.
+        """Return the engine, loading it or waiting for it where needed.
 
         Raises:
-            DptError: The weights cannot be had or do not fit; the device cannot be used.
+            DptError: The weights cannot be downloaded or do not fit, or the device cannot be used.
         """
         with self._lock:
             if self._error is not None:
@@ -95,12 +95,12 @@ class LazyEngine:
             return self._engine
 
     def num_at_once(self) -> int:
-        """Load it and return how many batches keep it busy."""
+        """Load the engine and return how many batches keep it busy."""
         return self.load().num_at_once
 
     @property
     def weights(self) -> Weights:
-        """The weights file, fetched where it is not on this disk."""
+        """The weights file, downloaded where it is not on this disk."""
         with self._lock:
             if self._weights is None:
                 settings = self._settings
@@ -112,5 +112,5 @@ class LazyEngine:
             return self._weights
 
 
-def _say_nothing(_line: str) -> None:
+def _ignore(_line: str) -> None:
     pass

@@ -1,6 +1,6 @@
-"""Many photographs side by side: decode ahead, run in batches, write behind, whatever fails.
+"""Many photographs at once on threads: decode ahead, run the network in batches, write behind.
 
-Knows no terminal, no network and no file format: those come as plain functions in `Stages`.
+It knows no terminal, network or file format. Those are the functions in `Stages`.
 """
 
 from collections import defaultdict, deque
@@ -33,20 +33,20 @@ RGB = npt.NDArray[np.uint8]
 A = TypeVar("A")
 B = TypeVar("B")
 
-# The errors that belong to one photograph; any other of ours ends the run.
+# Errors that concern one photograph. Any other DptError ends the run.
 _OF_ONE_PHOTOGRAPH = (InputError, OutputError, NetworkOutputError, OutOfMemoryError)
-# Each thread that decodes or writes holds a photograph, in several forms: 12 megapixels, 0.4 GB.
+# Each thread that decodes or writes holds a photograph in several forms: 0.4 GB for 12 megapixels.
 _MAX_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class Stages(Generic[MapT]):
-    """What happens to a photograph, step by step, in threads of their own.
+    """The steps of a photograph, each a function.
 
-    `load` runs in the caller's thread, where an interrupt reaches it, once, before the first
-    `infer`. It returns how many calls of `infer` are worth being under way at once; where that is
-    one, `infer` runs in the caller's thread too. `write` returns what is to be reported. It gets
-    the photograph only with `keeps_photographs`: each takes 3 bytes per pixel while it waits.
+    `load` runs once, before the first `infer`, in the caller's thread, where an interrupt reaches
+    it. It returns how many calls of `infer` keep the network busy at once. If that is one, `infer`
+    runs in the caller's thread too. `write` returns the facts to report. It receives the pixels
+    only with `keeps_photographs`, as they take 3 bytes each while they wait.
     """
 
     read: Callable[[Job], bytes]
@@ -68,13 +68,13 @@ class _Item:
 
 @dataclass
 class _Buckets:
-    """Prepared photographs waiting for others of their network size."""
+    """Prepared photographs that wait for others of their network size."""
 
     batch_size: int
     by_size: dict[tuple[int, int], list[_Item]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, item: _Item) -> list[_Item]:
-        """Add one; return a batch that is full, or the fullest where too many wait, or none."""
+        """Add a photograph; return a full batch, the fullest if too many wait, or an empty one."""
         bucket = self.by_size[item.prepared.network_hw]
         bucket.append(item)
         waiting = sum(len(items) for items in self.by_size.values())
@@ -93,22 +93,22 @@ def run(
     alone: Sequence[Job] = (),
     budget: MemoryBudget | None = None,
 ) -> Generator[Done | Failed, None, None]:
-    """Do every job and yield what became of it, batch by batch.
+    """Process every job and yield its event, batch by batch.
 
-    Photographs of one network size share a batch, made up in the order of the jobs, so that
-    results do not depend on the threads. An error of one photograph never stops the others. A
-    batch that does not fit into memory is halved, and so are those after it. Closing the iterator
-    lets the files being written end and drops the rest.
+    Photographs of one network size share a batch. Batches are formed in the order of the jobs, so
+    that results do not depend on the threads. An error of one photograph never stops the others. A
+    batch that does not fit into memory is halved, and later ones start at that size. Closing the
+    iterator completes the files being written and drops the rest.
 
     Args:
-        jobs: What to do.
-        stages: How.
+        jobs: The photographs.
+        stages: Their steps.
         batch_size: How many photographs share a batch.
-        alone: Jobs to do after all others, with nothing beside them.
-        budget: The memory that decoding and writing may take.
+        alone: Jobs to process after all others, one at a time.
+        budget: The memory that decoding and writing may use.
 
     Raises:
-        DptError: Weights or device: nothing more can be done.
+        DptError: The weights or the device cannot be used.
     """
     budget = budget or MemoryBudget()
     buckets = _Buckets(batch_size)
@@ -154,7 +154,7 @@ def _threads(name: str, num_threads: int) -> Iterator[ThreadPoolExecutor]:
 def _ahead(
     pool: ThreadPoolExecutor, function: Callable[[A], B], values: Iterable[A], num_ahead: int
 ) -> Iterator[B]:
-    """Map in order, no more than so many values ahead."""
+    """Map in order, at most `num_ahead` values ahead."""
     pending: deque[Future[B]] = deque()
     for value in values:
         pending.append(pool.submit(function, value))
@@ -165,7 +165,7 @@ def _ahead(
 
 
 class _Network(Generic[MapT]):
-    """The batches under way: in the network, and behind it in the threads that write."""
+    """The batches in progress, in the network and in the threads that write."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class _Network(Generic[MapT]):
         self._threads.close()
 
     def start(self, items: Sequence[_Item]) -> None:
-        """Give a batch to the network; an empty one is none."""
+        """Give a batch to the network; ignore an empty one."""
         if not items:
             return
         if not self._num_at_once:
@@ -197,16 +197,16 @@ class _Network(Generic[MapT]):
             if self._num_at_once > 1:
                 self._pool = self._threads.enter_context(_threads("network", self._num_at_once))
         if self._pool is None:
-            # A CPU's network is slower in other threads: their heaps are smaller.
+            # On a CPU the network is slower in other threads, whose heaps are smaller.
             self._writing.extend(self._infer(items))
         else:
             self._batches.append(self._pool.submit(self._infer, items))
 
     def ended(self, num_writing: int) -> Iterator[Done | Failed]:
-        """Yield what has ended, waiting until no more than so many photographs are in writing.
+        """Yield events, waiting until at most `num_writing` photographs are being written.
 
-        In the network's threads it leaves what they take at once and one batch that waits for
-        them; nothing where nothing is to be left in writing.
+        The network keeps the batches that it runs at once and one that waits; with a `num_writing`
+        of 0 it keeps none.
         """
         num_batches = self._num_at_once + 1 if num_writing else 0
         while len(self._batches) > num_batches or _has_ended(self._batches):
@@ -227,7 +227,7 @@ def _has_ended(futures: Sequence[Future[A]]) -> bool:
 
 
 def _guarded(job: Job, step: Callable[[], A]) -> A | Failed:
-    """Take a step of one photograph; whatever happens there is this photograph's failure."""
+    """Run a step of one photograph; an error there fails this photograph alone."""
     try:
         return step()
     except _OF_ONE_PHOTOGRAPH as error:
@@ -235,7 +235,7 @@ def _guarded(job: Job, step: Callable[[], A]) -> A | Failed:
     except DptError:
         raise
     except MemoryError:
-        return Failed(job, OutOfMemoryError("not enough memory for it"))
+        return Failed(job, OutOfMemoryError("not enough memory"))
     except Exception as error:  # noqa: BLE001  # one photograph must not cost the others
         return Failed(job, UnexpectedError(error))
 
@@ -257,7 +257,7 @@ def _infer(
     elif len(items) == 1:
         yield items[0], outputs
     else:
-        # Halves: until each fits into memory, or the one that is to blame stands alone.
+        # In halves, until each fits into memory or the photograph to blame is alone.
         half = len(items) // 2
         if isinstance(outputs.error, OutOfMemoryError):
             buckets.batch_size = min(buckets.batch_size, half)

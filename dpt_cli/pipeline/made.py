@@ -1,4 +1,4 @@
-"""What manifests say before a run: which pictures are maps that dpt made, and what has a name.
+"""What manifests say before a run: which pictures dpt made, and which names are in use.
 
 A run over a folder that holds its own output must not take its maps for photographs.
 """

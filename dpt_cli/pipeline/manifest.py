@@ -1,6 +1,6 @@
-"""What the files of an output folder were made of, one line of JSON per event.
+"""The record of what an output folder's files were made from, one line of JSON per event.
 
-Knows no picture, no network and no file format. Only what is written here makes a file ours.
+It knows no picture, network or file format. dpt may replace a file only if the manifest claims it.
 """
 
 import io
@@ -26,13 +26,13 @@ Outputs = Mapping[str, Path]  # by format
 Facts = Mapping[str, Any]  # JSON values, floats finite
 Stamps = Mapping[str, Stamp]  # of outputs, by format
 
-# To be raised with every change of the bytes that some format holds for the same map.
+# Raise this when a format writes other bytes for the same map.
 WRITTEN_BYTES = 2
 _SCHEMA = 1
-# As the last key: a line that has it is whole.
+# The last key: a line that ends with it is complete.
 _ENDS = (f', "schema": {_SCHEMA}}}\n', f', "schema": {_SCHEMA}}}')
-# What json.loads and a look into its answer raise where a line is not what we wrote.
 _INPUT_PATH = ', "input": {"path": "'
+# What json.loads, and a look into its result, raise for a line that dpt did not write.
 _GARBLED = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -42,9 +42,9 @@ class Recipe:
 
     Attributes:
         settings: JSON values; not device, batch size or the list of formats.
-        weights: A name, for readers.
+        weights: The weights in words, for people.
         weights_sha256: Hash of the weights.
-        options: What decides one format's bytes alone, by format.
+        options: What decides the bytes of one format alone, by format.
     """
 
     settings: Facts
@@ -53,27 +53,27 @@ class Recipe:
     options: Mapping[str, Facts] = field(default_factory=dict)
 
     def of(self, kind: str) -> Facts:
-        """Return the settings that decide one format's bytes."""
+        """Return the settings that decide the bytes of one format."""
         return {**self.settings, **self.options.get(kind, {})}
 
 
 class Manifest:
-    """The record of an output folder, `manifest.jsonl`; while open, other runs are kept out.
+    """The record of an output folder, `manifest.jsonl`. While it is open, it locks out other runs.
 
-    A line is an object in ASCII. Of the `done` lines that name an output the last one counts;
-    lines of any other form are passed over. Its keys, in this order, `schema` (1) the last:
+    A line is a JSON object in ASCII. The last `done` line that names an output counts; lines of any
+    other form are ignored. Its keys, in this order, with `schema` (1) last:
 
-    - `state`: `reading` (decoding begins), `begun` (the outputs may be there from now on), `done`,
-      `failed`, or `stopped` (the run ended early, and what it was reading is not to blame).
+    - `state`: `reading` (decoding begins), `begun` (the outputs may exist from now on), `done`,
+      `failed`, or `stopped` (the run ended early, and the photograph is not to blame).
     - `outputs`: paths by format, relative to the folder, with `/`; empty except in `begun`, `done`.
     - `input`: `path`, absolute, links followed; in `done` also `size`, `mtime_ns`, `sha256`.
-    - In `begun` and `done`: `files`, these three of each output.
-    - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, whatever the run reports; `dpt`,
-      the version, and `written_bytes`, that of the formats.
-    - In `failed`: `error`, in words, and `traceback` where it was unexpected.
+    - In `begun` and `done`: `files`, the same three keys for each output.
+    - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, which the run reports; `dpt`, the
+      version; `written_bytes`, the version of the formats.
+    - In `failed`: `error`, in words, and `traceback` for an unexpected error.
 
-    Opening makes the folder. With `read_only`, for a dry run, nothing is made, locked or written.
-    `num_records` counts lines; `is_locked` is false where the file system has no locks.
+    Opening creates the folder. `read_only` is for a dry run: nothing is created, locked or written.
+    `num_records` counts lines; `is_locked` is false on a file system without locks.
 
     Raises:
         OutputError: In use by another run, not writable, or a file that is not a manifest.
@@ -87,11 +87,11 @@ class Manifest:
         self._read_only = read_only
         self._mutex = threading.Lock()
         self._is_torn = False
-        # By output: its last done line and the last claim after it, unparsed as that is a third of
-        # the size; "" where there is none.
+        # By output: its last `done` line and the last claim after it; "" where there is none. They
+        # are not parsed, as that would take three times the memory.
         self._lines: dict[str, str] = {}
         self._claims: dict[str, str] = {}
-        # Photographs whose decoding began and of which nothing was recorded since: how often.
+        # By photograph: how often its decoding began and nothing was recorded since.
         self._reading: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -116,14 +116,14 @@ class Manifest:
 
     def __exit__(self, *_: object) -> None:
         with errors_as(OutputError, f"cannot write {self._path}"), self._resources:
-            # A run that was killed does not come here: what it was reading stays suspect.
+            # A killed run does not get here, so that the photographs it was reading stay suspect.
             for path, count in list(self._reading.items()):
                 if count > self._suspects.get(path, 0):
                     self._append("stopped", {}, {"path": path})
 
     @property
     def names(self) -> Iterable[str]:
-        """Return the names of all outputs that are or were claimed."""
+        """Return the names of all outputs that have ever been claimed."""
         return self._lines.keys()
 
     def is_of(self, name: str, photograph: Path) -> bool:
@@ -139,24 +139,24 @@ class Manifest:
         return is_gone and _is_photograph(Path(real), made_of, _get(record, "input"))
 
     def num_deaths(self, photograph: Path) -> int:
-        """Return how often a run died between decoding a photograph and recording what came of it.
+        """Return how often a run was killed between decoding a photograph and recording a result.
 
-        As of when the manifest was opened. Others that were under way then count as well.
+        It is counted when the manifest is opened. Photographs in progress beside it count as well.
         """
         return self._suspects.get(_real(photograph), 0)
 
     def decide(self, photograph: Path, outputs: Outputs, recipe: Recipe) -> Decision:
-        """Return what is to become of a photograph.
+        """Return what to do with a photograph.
 
-        - `foreign`: an output exists that is not ours, or is another photograph's.
-        - `edited`: an output is ours, and has changed since.
-        - `skip`: all were made by this recipe of this photograph, which has not changed since.
+        - `foreign`: an output exists that dpt did not make, or that is another photograph's.
+        - `edited`: an output was made by dpt and has changed since.
+        - `skip`: all outputs were made from this photograph, unchanged since, by this recipe.
         - `do`: anything else.
 
-        A file is unchanged where its size and its time or content are the same.
+        A file is unchanged if its size is the same, and its time or its content.
         """
         names = self._names(outputs)
-        # lexists: a link that leads nowhere is somebody's, too.
+        # lexists: a dangling link belongs to somebody too.
         there = {kind for kind in names if os.path.lexists(outputs[kind])}
         if any(names[kind] not in self._lines for kind in there):
             return "foreign"
@@ -169,7 +169,7 @@ class Manifest:
             made_of = _get(_parsed(line or claim), "input", "path")
             if line not in is_photograph:
                 is_photograph[line] = _is_photograph(Path(real), made_of, _get(record, "input"))
-            # A photograph that is gone was moved or renamed: its outputs may follow.
+            # A photograph whose old path is gone was moved or renamed, and keeps its outputs.
             is_elsewhere = isinstance(made_of, str) and made_of != real
             if is_elsewhere and not is_photograph[line] and os.path.lexists(made_of):
                 return "foreign"
@@ -181,17 +181,17 @@ class Manifest:
         return "skip" if is_done else "do"
 
     def known(self, output: Path) -> list[Stamp]:
-        """Return the stamps that a file of ours may have under an output's name."""
+        """Return the stamps that an output may have if dpt wrote it."""
         name = self._names({"": output})[""]
         lines = (self._lines.get(name, ""), self._claims.get(name, ""))
         return [stamp for line in lines if (stamp := _stamp_of(_parsed(line), name))]
 
     def reading(self, photograph: Path) -> None:
-        """Record that decoding begins: were it to kill this process, the next run would know."""
+        """Record that decoding begins, so that the next run knows if it kills this process."""
         self._append("reading", {}, {"path": _real(photograph)})
 
     def begin(self, photograph: Path, outputs: Outputs, files: Stamps) -> None:
-        """Claim the outputs, before the first of them gets its name; `files` are their stamps."""
+        """Claim the outputs before the first one is published; `files` are their stamps."""
         source = {"path": _real(photograph)}
         self._append("begun", outputs, source, files={**files})
 
@@ -232,16 +232,16 @@ class Manifest:
         self._append(state, {"folder": output}, source, files={"folder": stamp})
 
     def failed(self, photograph: Path, error: str, traceback: str = "") -> None:
-        """Record why a photograph could not be done; the next run tries again."""
+        """Record why a photograph failed; the next run tries again."""
         source = {"path": _real(photograph)}
         more = {"traceback": traceback} if traceback else {}
         self._append("failed", {}, source, error=error, **more)
 
     def sweep(self, is_temporary: Callable[[Path], bool]) -> int:
-        """Remove the temporary files that killed runs left and return how many.
+        """Remove the temporary files that killed runs left; return how many.
 
-        Other runs' files stay: none is removed through links, in output folders further down,
-        or where the file system has no locks.
+        Files of other runs stay: nothing is removed through links, in output folders further down,
+        or on a file system without locks.
         """
         num_removed = 0
         for folder, folders, files in os.walk(self.folder) if self.is_locked else ():
@@ -261,7 +261,7 @@ class Manifest:
         ) as file:
             for line in file:
                 self._is_torn = not line.endswith("\n")
-                # Only the names, in a third of the time; the rest is parsed when asked for.
+                # Parses only the names, in a third of the time; the rest is parsed when needed.
                 start, _, rest = line.partition(', "outputs": ')
                 try:
                     names, end = decode(rest if line.endswith(_ENDS) else "")
@@ -273,7 +273,10 @@ class Manifest:
                 except _GARBLED:
                     is_other |= not _may_be_torn(line)
         if is_other and not self.num_records:
-            raise OutputError(f"{self._path} is not this dpt's; move it away or use another folder")
+            raise OutputError(
+                f"{self._path} is not a manifest of this version of dpt: "
+                "move it away, or use another --output folder"
+            )
 
     def _note(self, state: str, names: Iterable[str], photograph: str, line: str) -> None:
         for name in names:
@@ -281,7 +284,7 @@ class Manifest:
                 self._lines[name] = line
                 self._claims.pop(name, None)
             else:
-                # A claim does not undo what was made: the outputs themselves will tell.
+                # A claim does not undo an earlier result: the outputs themselves decide.
                 self._lines.setdefault(name, "")
                 self._claims[name] = line
         if state == "reading":
@@ -295,11 +298,11 @@ class Manifest:
     def _append(self, state: str, outputs: Outputs, source: Facts, **rest: object) -> None:
         names = self._names(outputs)
         record = {"state": state, "outputs": names, "input": source, **rest, "schema": _SCHEMA}
-        # ASCII: names that are no UTF-8 come back as they were, and no cut splits a character.
+        # ASCII: names that are not UTF-8 survive, and a cut line splits no character.
         line = json.dumps(record, allow_nan=False) + "\n"
         with errors_as(OutputError, f"cannot write {self._path}"):
             with self._mutex:
-                # Were the folder gone, the writers would make a new one without a manifest.
+                # If the folder is gone, the writers would create one without a manifest.
                 self._path.stat()
                 whole = ("\n" * self._is_torn + line).encode("ascii")
                 self._is_torn = True
@@ -307,8 +310,8 @@ class Manifest:
                     raise OutputError(f"cannot write {self._path}: the disk is full")
                 self._is_torn = False
                 self._note(state, names.values(), source.get("path", ""), line)
-            # Kill -9 takes nothing that was written; a power cut does, and an output whose claim
-            # is lost stays foreign. Losing a done line costs one photograph: no sync of its own.
+            # A power cut, unlike kill -9, loses what was written without a sync. An output whose
+            # claim is lost stays foreign; a lost `done` line costs one photograph only.
             if state == "begun":
                 os.fsync(self._file.fileno())
 
@@ -317,7 +320,7 @@ class Manifest:
 
 
 def _opened(path: Path, mode: str) -> IO[bytes]:
-    """Open a file of ours in a folder that others may write, unbuffered where it is written."""
+    """Open a file in a folder that others may write to; unbuffered for writing."""
     flags = {
         "rb": os.O_RDONLY,
         "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT,
@@ -327,7 +330,7 @@ def _opened(path: Path, mode: str) -> IO[bytes]:
 
 
 def _may_be_torn(line: str) -> bool:
-    """Return whether a line may be the half that a kill or a power cut left of one of ours."""
+    """Return whether a line may be the half of one that a kill or a power cut left."""
     return (line.startswith('{"state": "') and not line.endswith("\n")) or not line.strip("\0\n")
 
 
@@ -368,12 +371,12 @@ def _real(path: Path) -> str:
 
 
 def _text(settings: Facts) -> str:
-    # Text, as in Python True equals 1, and a tuple comes back as a list.
+    # Compared as text: in Python True equals 1, and JSON turns a tuple into a list.
     return json.dumps(settings, sort_keys=True)
 
 
 def _parsed(line: str) -> Facts:
-    """Return a line's record; an empty one where it is garbled or there is none."""
+    """Return the record of a line; an empty one for a garbled or missing line."""
     try:
         record = json.loads(line)
     except _GARBLED:
@@ -389,7 +392,7 @@ def _get(record: Facts, *keys: str) -> Any:
 
 
 def _stamp_of(record: Facts, name: str) -> Stamp | None:
-    """Return the stamp that a record has of an output."""
+    """Return the stamp of an output in a record."""
     outputs = _get(record, "outputs")
     kinds = [kind for kind in outputs if outputs[kind] == name] if isinstance(outputs, dict) else []
     stamp = _get(record, "files", kinds[0]) if kinds else None
@@ -404,7 +407,7 @@ def _is_made_by(record: Facts, recipe: Recipe, kind: str) -> bool:
 
 
 def _is_photograph(path: Path, made_of: object, known: Any) -> bool:
-    """Return whether a photograph is the one of a record: moved or copied, by its content."""
+    """Return whether a photograph is that of a record; a moved or copied one by its content."""
     if made_of == str(path) or not _is_stamp(known):
         return _is_file(path, known)
     try:

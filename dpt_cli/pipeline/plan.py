@@ -1,4 +1,4 @@
-"""Every output path of a run, worked out before anything is loaded."""
+"""Every output path of a run, determined before anything is loaded."""
 
 import hashlib
 import itertools
@@ -27,7 +27,7 @@ def plan(
     suffixes: Mapping[str, str],
     is_named: Callable[[Path, Path], bool] = lambda _stem, _photograph: False,
 ) -> tuple[list[Job], list[BadInput]]:
-    """Work out every output path.
+    """Determine every output path.
 
     An output is named after its photograph, without the extension. Where two would share a name,
     ignoring letter case, both keep the extension; where they still would, both get the name of
@@ -58,7 +58,7 @@ def plan(
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse an output folder that cannot be written, before any work is done.
+    """Check that an output folder can be written, before any work is done.
 
     Raises:
         OutputError: It is a file, or neither it nor the nearest folder above it can be written.
@@ -89,7 +89,7 @@ def _distinct_stems(
 
 
 class _Stems:
-    """The stems that a photograph may have, shortest first, worked out as they are needed."""
+    """The stems that a photograph may have, shortest first, computed as they are needed."""
 
     def __init__(self, photograph: Photograph) -> None:
         self.level = 0
@@ -127,7 +127,7 @@ def _tell_apart(stems: Sequence[_Stems], kept: Mapping[str, _Stems]) -> None:
 
 
 def _folded(name: Path) -> str:
-    """Return a name as the most forgiving file systems compare it."""
+    """Return a name as the least strict file systems compare it."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", str(name)).casefold())
 
 
@@ -141,7 +141,7 @@ def _stem_candidates(photograph: Photograph) -> Iterator[Path]:
     for depth in range(1, len(above) + 1):
         yield Path(*above[-depth:], relative.with_suffix(""))
         yield Path(*above[-depth:], relative)
-    # IMG_1.JPG beside IMG_1.jpg. Of its own path alone, so that no twin changes it.
+    # For IMG_1.JPG beside IMG_1.jpg. The hash is of its own path, so that no twin changes it.
     for path, num_digits in ((relative, 6), (absolute, 6), (absolute, 64)):
         digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:num_digits]
         yield relative.with_name(f"{relative.name}~{digest}")

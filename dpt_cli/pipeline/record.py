@@ -1,4 +1,4 @@
-"""What is recorded of each photograph, on its way and in the output folder's manifest."""
+"""Read photographs, write their maps, and record both in the manifest of the output folder."""
 
 import os
 import time
@@ -28,7 +28,7 @@ from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 
 
 class Record:
-    """Reads photographs, writes their maps, and keeps the manifest true at every step."""
+    """Reads photographs and writes their maps, recording each step in the manifest."""
 
     def __init__(
         self,
@@ -48,20 +48,20 @@ class Record:
         self._begun: dict[Path, tuple[Stamp, float]] = {}
 
     def decide(self, job: Job) -> Decision:
-        """Return what is to become of a photograph."""
-        # Without records or outputs nothing can be skipped, and the weights need not be known.
+        """Return what to do with a photograph."""
+        # Without records or outputs nothing is skipped, and the weights need not be known.
         may_be_done = self._manifest.num_records and any(map(os.path.lexists, job.outputs.values()))
         recipe = self._recipe(job, "", self._expected_sha256() if may_be_done else "")
         return self._manifest.decide(job.photograph, job.outputs, recipe)
 
     def _expected_sha256(self) -> str:
-        """Return the hash of the weights; a dry run asks the registry rather than download them."""
+        """Return the hash of the weights; a dry run downloads nothing and asks the registry."""
         if self._settings.dry_run and not self._engine.is_here:
             return next((source.sha256 for source in self._spec.sources), None) or ""
         return self._engine.weights.sha256
 
     def num_deaths(self, job: Job) -> int:
-        """Return how often a run died while it worked on a photograph."""
+        """Return how often a run was killed while it worked on a photograph."""
         return self._manifest.num_deaths(job.photograph)
 
     def read(self, job: Job) -> bytes:
@@ -75,13 +75,13 @@ class Record:
     def write(
         self, result: DepthMap | LabelMap, rgb: npt.NDArray[np.uint8] | None, job: Job
     ) -> dict[str, Any]:
-        """Write all outputs of a photograph, claim them, give them their names, record them.
+        """Write all outputs of a photograph, claim them, publish them and record them.
 
         Returns:
             The facts of the map.
 
         Raises:
-            OutputError: A file cannot, or must not, be written.
+            OutputError: A file cannot be written, or must not be overwritten.
         """
         stamp, started = self._begun.pop(job.photograph)
         result = result.made_from(job.photograph.name)
@@ -133,7 +133,7 @@ def drafted(
         formats: The formats by name.
         result: The map.
         rgb: The photograph, uint8 (H, W, 3), where a format needs it.
-        options: Of the formats.
+        options: Options of the formats.
         root: The folder that no output may leave through a link; None for any.
 
     Yields:
@@ -168,10 +168,10 @@ _ELSEWHERE = ("target_hw", "multiple_of")
 
 
 def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, Any]:
-    """Return what decides the bytes of every format; engine and precision as they will be."""
+    """Return what decides the bytes of every format, with `auto` resolved."""
     run = settings.engine
     engine = resolve_engine(run.engine, run.device, run.precision)
-    # The same weights under another row are other maps: metres, say, or another mean.
+    # The same weights under another row give other maps: in metres, or with another mean.
     return {
         "input": _facts(spec.input, "mean", "std", "interpolation"),
         "output": _facts(spec.output, "quantity", "scale", "shift"),
@@ -202,7 +202,7 @@ def _as_json(value: Any) -> Any:
 
 
 def expected_precision(settings: EngineSettings, engine: str) -> str:
-    """Return the arithmetic that `auto` will be, without torch where no GPU can be meant."""
+    """Return the precision that `auto` stands for, without torch where there is no GPU."""
     if settings.precision != "auto":
         return settings.precision
     if engine == "openvino" or settings.device == "cpu" or not has_gpu():

@@ -1,6 +1,6 @@
-"""A run over many photographs, planned at once and then done event by event; and again, continued.
+"""A run over many photographs: planned as a whole, then done event by event, and resumable.
 
-Knows no terminal: whoever iterates over the events shows them.
+It knows no terminal. The code that iterates over the events reports them.
 """
 
 import os
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dpt_cli.pipeline.manifest import Manifest
     from dpt_cli.pipeline.record import Record
 
-# So many photographs in a row that fail for the same unforeseen cause: the next would, too.
+# After this many failures in a row for the same unforeseen cause the next would fail too.
 _MAX_IN_A_ROW = 5
 _UNTOUCHED = {
     "foreign": "output already exists and was not made from this photograph by dpt",
@@ -39,20 +39,20 @@ _UNTOUCHED = {
 
 
 class StoppedError(DptError):
-    """More photographs failed than the user allows, or than makes sense to try."""
+    """More photographs failed than the user allows, or too many in a row for the same cause."""
 
 
 @dataclass
 class Run:
-    """A run, planned: its photographs and their outputs are known, nothing is loaded.
+    """A planned run: its photographs and their outputs are known, and nothing is loaded.
 
     Attributes:
         spec: The weights' row.
         settings: What to make, and how.
-        found: What the inputs stand for.
+        found: The photographs and other files that the inputs name.
         jobs: The photographs and their outputs.
-        failures: Inputs that cannot be photographs, or that cannot have an output.
-        engine: The network, once the events are asked for.
+        failures: Inputs that are no photographs, or whose output would overwrite an input.
+        engine: The network, once the events have begun.
     """
 
     spec: CheckpointSpec
@@ -73,15 +73,15 @@ class Run:
         notify: Callable[[str], None] = lambda _line: None,
         on_loaded: Callable[["Engine"], None] = lambda _engine: None,
     ) -> Generator[Event, None, None]:
-        """Do every photograph and yield what became of it; closing the generator stops the run.
+        """Process the photographs and yield an event for each; closing the generator stops the run.
 
         Args:
-            notify: Takes one line for the user: what is downloaded, loaded, converted.
+            notify: Receives lines for the user: what is downloaded, loaded or converted.
             on_loaded: Called once the network is ready.
 
         Raises:
             OutputError: The output folder cannot be used.
-            DptError: Weights or device: nothing more can be done.
+            DptError: The weights or the device cannot be used.
             StoppedError: Too many photographs failed.
         """
         if not self.jobs:
@@ -99,11 +99,13 @@ class Run:
                 if not manifest.is_locked:
                     notify(
                         f"{settings.output} is on a file system without locks: "
-                        "start no second dpt that writes there"
+                        "do not start a second dpt that writes there"
                     )
             if settings.known is not None:
                 for name in settings.known.check(job.photograph for job in self.jobs):
-                    notify(f"{settings.known.origin} has distances for {name}, which is no input")
+                    notify(
+                        f"{settings.known.origin} has distances for {name}, which is not an input"
+                    )
             yield from self._with(manifest, self.engine)
 
     def _with(self, manifest: "Manifest", engine: "LazyEngine") -> Iterator[Event]:
@@ -124,7 +126,7 @@ class Run:
             return
         engine.load_ahead()
         in_a_row: list[tuple[object, ...]] = []
-        # Closed before the manifest: what is being written when a run stops is still recorded.
+        # Closed before the manifest, so that what is being written when a run stops is recorded.
         with closing(self._done(todo, record, engine)) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome, Done):
@@ -141,7 +143,7 @@ class Run:
                 self._check(num_failed, in_a_row)
 
     def _decided(self, record: "Record") -> Iterator[Event]:
-        """Yield what is to become of each photograph; `Planned` for those to do."""
+        """Yield what will happen to each photograph; `Planned` for those to process."""
         for bad in self.failures:
             failure = _failed(bad)
             if not self.settings.dry_run:
@@ -163,7 +165,7 @@ class Run:
         from dpt_cli.pipeline import local
         from dpt_cli.pipeline.stages import stages_of
 
-        # What a run died of before goes last, alone: it costs no other photograph again.
+        # A photograph that killed an earlier run goes last and alone, so that it costs no other.
         calm = [job for job in jobs if not record.num_deaths(job)]
         alone = sorted((job for job in jobs if record.num_deaths(job)), key=record.num_deaths)
         stages = stages_of(self.spec, self.settings, engine, record.read, record.write)
@@ -173,21 +175,21 @@ class Run:
         settings = self.settings
         if settings.max_errors and num_failed >= settings.max_errors:
             raise StoppedError(
-                f"stopped after {num_failed} errors, as --max-errors says; "
-                "the same command continues"
+                f"stopped after {num_failed} errors (--max-errors); "
+                "run the same command to continue"
             )
         if in_a_row and list(in_a_row[-_MAX_IN_A_ROW:]) == _MAX_IN_A_ROW * [in_a_row[-1]]:
             raise StoppedError(
-                f"stopped: the last {_MAX_IN_A_ROW} photographs failed in the same "
-                f"unexpected way; the tracebacks are in {settings.output}/manifest.jsonl"
+                f"stopped: the last {_MAX_IN_A_ROW} photographs failed in the same unexpected way; "
+                f"the tracebacks are in {settings.output / 'manifest.jsonl'}"
             )
 
 
 def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings) -> Run:
-    """Find the photographs and work out every output, before anything is loaded.
+    """Find the photographs and determine every output, before anything is loaded.
 
     Raises:
-        InputError: There is nothing to do.
+        InputError: The inputs hold no photographs.
         OutputError: The output folder cannot be written.
         ArgumentError: Known distances are given for a metric model, or fit several photographs.
     """
@@ -212,15 +214,15 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
 
 
 def passed_over(found: Found) -> str:
-    """Say how many files in the given folders are no photographs."""
+    """Count the files of the given folders that are no photographs, in words."""
     num_videos = len(found.videos)
     counts = [
         (found.num_skipped - num_videos, "other file", ""),
         (num_videos, "video", ""),
         (found.num_made, "map", " made by dpt"),
     ]
-    said = [f"{n} {noun}{'' if n == 1 else 's'}{more}" for n, noun, more in counts if n]
-    return ", ".join(said) or "0 other files"
+    counted = [f"{n} {noun}{'' if n == 1 else 's'}{more}" for n, noun, more in counts if n]
+    return ", ".join(counted) or "0 other files"
 
 
 def run(
@@ -244,17 +246,18 @@ def run(
     fov: float | None = None,
     **options: Any,
 ) -> Generator[Event, None, None]:
-    """Turn photographs into files, as `dpt depth` and `dpt segment` do, and yield what happens.
+    """Turn photographs into files, as `dpt depth` and `dpt segment` do, and yield events.
 
-    Resumable: what the output folder's manifest says is done, unchanged and made with the same
-    settings is skipped. Interruptible: closing the generator, or an exception in the loop, lets the
-    files being written end and leaves the rest for the next time.
+    A run can be resumed: photographs are skipped that the manifest of the output folder lists as
+    done with the same settings, if neither they nor their outputs have changed. It can be
+    interrupted: after the generator is closed, or an exception in the loop, the files being written
+    are completed, and the next run does the rest.
 
     Args:
         task: `depth` or `segment`.
         inputs: Files, folders and patterns.
         output: The output folder.
-        formats: Names of formats; None for the first, `color` or `overlay`.
+        formats: Names of formats; None for the default, `color` or `overlay`.
         model: A name that `dpt models list` shows; None for the model that `weights` fits, or else
             the task's default.
         weights: A weights file to use instead of the published one.
@@ -265,12 +268,12 @@ def run(
         precision: See `device`.
         engine: See `device`.
         offline: See `device`.
-        force: Do again what is done, and overwrite files that are not ours.
+        force: Redo what is done, and overwrite files that dpt did not write.
         registry: Another `weights.toml`.
         known: Distances that turn relative depth into metres, e.g. of `known_from_csv`.
         fov: Field of view along the longer side of photographs whose file has no focal length
             [degrees].
-        **options: Of the formats: `colormap`, `invert`, `range`, `percentile`; `opacity`,
+        **options: Options of the formats: `colormap`, `invert`, `range`, `percentile`; `opacity`,
             `classes`, `legend`.
 
     Yields:
@@ -278,7 +281,7 @@ def run(
 
     Raises:
         ValueError: An unknown format or option, or a format that is not true of these maps.
-        DptError: Nothing can be done, or nothing more; see `Run.events`.
+        DptError: The run cannot begin or go on; see `Run.events`.
     """
     file = Path(weights) if weights else None
     spec, _ = choose_model(load_registry(Path(registry) if registry else None), task, model, file)

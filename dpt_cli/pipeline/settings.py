@@ -1,4 +1,4 @@
-"""What a run is asked to make of photographs, and how."""
+"""What a run makes of photographs, and how."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dpt_cli.errors import ArgumentError
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How a network is to be run; the fields are the arguments of `dpt_cli.load`."""
+    """How to run a network; the fields are arguments of `dpt_cli.load`."""
 
     weights: Path | None = None
     device: str = "auto"
@@ -29,13 +29,13 @@ class RunSettings:
     Attributes:
         formats: Names of the task's formats.
         output: The output folder.
-        options: Values of the formats' options, as `colormap`.
+        options: Values of the options of formats, such as `colormap`.
         resolution: Height and width the network size aims at [px]; None for the weights' own.
         multiple_of: What both its sides are multiples of [px]; None for the weights' own.
         batch_size: How many photographs share a batch.
-        force: Do again what is done, and overwrite files that are not ours.
-        dry_run: Say what would be done, and touch nothing.
-        max_errors: After how many failed photographs to stop; 0 for never.
+        force: Redo what is done, and overwrite files that dpt did not write.
+        dry_run: Yield what would be done, and touch nothing.
+        max_errors: How many failed photographs stop the run; 0 for never.
         engine: How the network runs.
         known: Distances that turn relative depth into metres; None for none.
         fov_deg: Field of view along the longer side of photographs whose file has no focal length

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Single:
-    """A run over one photograph, planned: nothing is read or loaded yet.
+    """A planned run over one photograph: nothing is read or loaded yet.
 
     Attributes:
         spec: The weights' row.
-        settings: What to make, and how; its output folder is not used.
-        job: The photograph and its outputs; no outputs where they go into a stream.
-        source: A stream that holds the photograph; None where `job` names its file.
-        target: A stream that takes the one format; None where `job` names files.
-        engine: The network, once the events are asked for.
+        settings: What to make, and how. The output folder is not used.
+        job: The photograph and its outputs; no outputs if `target` is given.
+        source: A stream to read the photograph from; None to read its file.
+        target: A stream to write the first format to; None to write files.
+        engine: The network, once the events have begun.
     """
 
     spec: CheckpointSpec
@@ -53,7 +53,7 @@ class Single:
         """Process the photograph and yield its event.
 
         Args:
-            notify: Takes one line for the user: what is downloaded, loaded, converted.
+            notify: Receives lines for the user: what is downloaded, loaded or converted.
             on_loaded: Called once the network is ready.
 
         Raises:
@@ -68,7 +68,7 @@ class Single:
         self.engine.load_ahead()
         self._started = time.monotonic()
         if self.source is not None:
-            # In this thread, where an interrupt ends the wait for a pipe.
+            # Read in this thread, where an interrupt ends the wait for a pipe.
             self._data = self.source.read()
         stages = stages_of(self.spec, self.settings, self.engine, self._read, self._write)
         with closing(local.run([self.job], stages)) as outcomes:
@@ -104,7 +104,7 @@ class Single:
         return facts_of_run(self.engine, result, more, self._started)
 
     def _named(self, error: DptError) -> DptError:
-        """Return the error, with the photograph's name where it has one."""
+        """Return the error with the name of the photograph, if that has one."""
         name = f"{self.job.photograph}: "
         if self.source is None and isinstance(error, InputError):
             return type(error)(name + str(error).removeprefix(name))
@@ -131,5 +131,5 @@ def plan_single(
     for path in job.outputs.values():
         check_folder(path.parent)
         if path.exists() and not settings.force:
-            raise OutputError(f"{path} exists; use --force to overwrite it")
+            raise OutputError(f"{path} already exists; use --force to overwrite it")
     return Single(spec, settings, job, source, target)

@@ -73,7 +73,8 @@ def test_what_a_pipe_gave_before_is_not_overwritten(dpt: FrontDoor) -> None:
     Path("out").mkdir()
     Path("out/stdin_depth.png").write_bytes(b"mine")
     result = dpt("depth", "-", "-o", "out", stdin=photograph, code=1)
-    assert result.stderr == "Error: out/stdin_depth.png exists; use --force to overwrite it\n"
+    assert result.stderr.startswith("Error: out/stdin_depth.png ")
+    assert "--force" in result.stderr
     assert dpt.hub.requests == []
     dpt("depth", "-", "-o", "out", "--force", stdin=photograph)
     assert Path("out/stdin_depth.png").read_bytes() != b"mine"
