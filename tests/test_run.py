@@ -15,6 +15,7 @@ from dpt_cli.errors import DptError, OutputError
 from dpt_cli.formats.table import formats_of
 from dpt_cli.pipeline.events import Done, Failed, Skipped
 from dpt_cli.pipeline.lazy_engine import LazyEngine
+from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import EngineSettings
 from dpt_cli.pipeline.stages import Finish, Infer, Prepare, decode
 from front_door import FrontDoor, paths
@@ -80,9 +81,9 @@ def test_unknown_names_are_refused_before_anything_is_made(
 
 def _elsewhere(pickled: bytes, data: bytes, queue: Any) -> None:
     prepare, infer, finish, entry = pickle.loads(pickled)
-    rgb = decode(data, None)  # type: ignore[arg-type]  # the job is not looked at
-    prepared = prepare(rgb)
-    result = finish(infer([prepared])[0], prepared)
+    job = Job(Path("a.png"), {})
+    prepared = prepare(decode(data, job))
+    result = finish(infer([prepared])[0], prepared, job)
 
     class Bytes:
         def __init__(self) -> None:
