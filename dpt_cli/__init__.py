@@ -11,6 +11,7 @@ from dpt_cli.version import __version__
 
 if TYPE_CHECKING:
     from dpt_cli.calibration.fit import calibrate
+    from dpt_cli.formats.read import read_map
     from dpt_cli.formats.table import save
     from dpt_cli.maps import Calibration, Camera, DepthMap, LabelMap, Provenance
     from dpt_cli.photos.decode import read_rgb
@@ -28,6 +29,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "load",
+    "read_map",
     "read_rgb",
     "run",
     "save",
@@ -42,6 +44,7 @@ _HOMES = {
     "Predictor": "dpt_cli.predict.predictor",
     "calibrate": "dpt_cli.calibration.fit",
     "load": "dpt_cli.predict.load",
+    "read_map": "dpt_cli.formats.read",
     "read_rgb": "dpt_cli.photos.decode",
     "run": "dpt_cli.pipeline.run",
     "save": "dpt_cli.formats.table",

@@ -18,11 +18,14 @@ from dpt_cli import __version__
 from dpt_cli.cli.bench.command import bench as bench_command
 from dpt_cli.cli.config import config
 from dpt_cli.cli.console import printable, say
+from dpt_cli.cli.convert import convert
 from dpt_cli.cli.correction import looks_like_input, with_command
 from dpt_cli.cli.depth import depth
 from dpt_cli.cli.doctor import doctor
 from dpt_cli.cli.eval import evaluate
+from dpt_cli.cli.formats import formats_command
 from dpt_cli.cli.gallery import gallery
+from dpt_cli.cli.info import info
 from dpt_cli.cli.interrupts import WATCHER, Interrupts, own_interrupts
 from dpt_cli.cli.memory import own_process
 from dpt_cli.cli.models import models
@@ -157,6 +160,9 @@ def dpt() -> None:
 
 dpt.add_command(depth)
 dpt.add_command(segment)
+dpt.add_command(convert)
+dpt.add_command(info)
+dpt.add_command(formats_command)
 dpt.add_command(gallery)
 dpt.add_command(bench_command)
 dpt.add_command(evaluate)

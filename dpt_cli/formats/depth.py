@@ -89,10 +89,14 @@ def exr(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) 
 
 
 def png16(file: Writer, depth_map: DepthMap, _rgb: RGB | None, options: Options) -> dict[str, Any]:
-    """Write 16-bit grey; return how many pixels lie beyond what it holds, and where that ends."""
+    """Write 16-bit grey; return the step it rounds to, and the pixels beyond what it holds."""
     steps, hides = options.get("steps_per_metre", 1000), options.get("too_far") == "unknown"
-    num_clipped = write_depth_png16(file, depth_map, options["range"], steps, hide_too_far=hides)
-    return {"clipped_px": num_clipped} | ({"clipped_m": _MAX_UINT16 / steps} if num_clipped else {})
+    span = options["range"]
+    num_clipped = write_depth_png16(file, depth_map, span, steps, hide_too_far=hides)
+    low, high = span or depth_map.span or (0.0, 0.0)
+    step = 1 / steps if depth_map.is_metric else (high - low) / _MAX_UINT16
+    reported = {"clipped_px": num_clipped, "step": step}
+    return reported | ({"clipped_m": _MAX_UINT16 / steps} if num_clipped else {})
 
 
 def write_depth_png16(

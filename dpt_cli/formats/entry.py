@@ -96,8 +96,8 @@ class Format:
             options: The values of `options`, and others that do not matter here.
 
         Returns:
-            What is to be reported of the file: `clipped_px`, the pixels beyond what it can hold,
-            and `clipped_m`, where that ends [m].
+            What is to be reported of the file: `step`, the difference of neighbouring levels;
+            `clipped_px`, the pixels beyond what it can hold, and `clipped_m`, where that ends [m].
 
         Raises:
             ArgumentError: The map is of a quantity that the format does not take.

@@ -22,6 +22,7 @@ from dpt_cli.maps.types import DepthMap, LabelMap
 from dpt_cli.photos.source import read_file
 
 _MAX_UINT16 = 65535
+_PNG_HEAD_BYTES = 26
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,15 @@ def read_map(path: str | Path) -> DepthMap | LabelMap:
     Raises:
         InputError: It cannot be read, is damaged, or nothing says what its numbers are.
     """
-    saved = read_saved(Path(path))
+    return map_of(read_saved(Path(path)), Path(path))
+
+
+def map_of(saved: SavedMap, path: Path) -> DepthMap | LabelMap:
+    """Return the map that a file holds; `path` is for messages.
+
+    Raises:
+        InputError: Nothing says what its numbers are.
+    """
     if saved.values is None or not saved.facts:
         raise InputError(f"{path}: {_why_not(saved)}")
     try:
@@ -104,9 +113,14 @@ def read_saved(path: Path) -> SavedMap:
     return saved
 
 
-def readable(path: Path) -> bool:
-    """Return whether a file's name ends like that of a saved map."""
-    return path.suffix.lower() in _READERS
+def is_16_bit_png(path: Path) -> bool:
+    """Return whether a file is a PNG with grey pixels in 16 bits, by its header."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_PNG_HEAD_BYTES)
+    except OSError:
+        return False
+    return head[:4] == b"\x89PNG" and head[24:26] == bytes([16, 0])
 
 
 def _npy(data: bytes) -> SavedMap:

@@ -9,14 +9,14 @@ from typing import Any
 
 from dpt_cli.photos.source import is_same
 
-MANIFEST_NAME = "manifest.jsonl"
+_MANIFEST_NAME = "manifest.jsonl"  # as in `pipeline.manifest`, which stands above this folder
 
 
 def recorded_facts(path: Path) -> dict[str, Any]:
     """Return the facts of an output as they were recorded; none where it changed or is unknown."""
     absolute = Path(os.path.abspath(path))  # noqa: PTH100  # links keep their own name
     for folder in absolute.parents:
-        manifest = folder / MANIFEST_NAME
+        manifest = folder / _MANIFEST_NAME
         try:
             status = manifest.stat()
         except OSError:

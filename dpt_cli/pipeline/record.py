@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ import numpy.typing as npt
 from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec
 from dpt_cli.engine.choice import has_gpu, resolve_engine
 from dpt_cli.errors import UnexpectedError
-from dpt_cli.formats.entry import Format
-from dpt_cli.formats.files import Draft
 from dpt_cli.formats.table import formats_of
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.facts import facts_of
@@ -23,6 +20,7 @@ from dpt_cli.photos.source import Stamp, read_stamped
 from dpt_cli.pipeline.events import Failed
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.manifest import Decision, Manifest, Recipe
+from dpt_cli.pipeline.outputs import write_claimed
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 
@@ -87,17 +85,7 @@ class Record:
         result = result.made_from(job.photograph.name)
         manifest, force = self._manifest, self._settings.force
         options = self._settings.options
-        with drafted(job.outputs, self._formats, result, rgb, options, manifest.folder) as (
-            drafts,
-            more,
-        ):
-            files = {kind: draft.finish() for kind, draft in drafts.items()}
-            known = {kind: manifest.known(path) for kind, path in job.outputs.items()}
-            for kind, draft in drafts.items():
-                draft.check(known[kind], overwrite=force)
-            manifest.begin(job.photograph, job.outputs, files)
-            for kind, draft in drafts.items():
-                draft.publish(known[kind], overwrite=force)
+        files, more = write_claimed(manifest, job, self._formats, result, rgb, options, force=force)
         facts = facts_of_run(self._engine, result, more, started)
         weights = self._engine.weights
         recipe = self._recipe(job, weights.label, weights.sha256)
@@ -117,41 +105,10 @@ class Record:
         return Recipe({**self._shared, "known": calibrated_by}, weights, sha256, self._options)
 
 
-@contextmanager
-def drafted(
-    outputs: Mapping[str, Path],
-    formats: Mapping[str, Format],
-    result: DepthMap | LabelMap,
-    rgb: npt.NDArray[np.uint8] | None,
-    options: Mapping[str, Any],
-    root: Path | None = None,
-) -> Iterator[tuple[dict[str, Draft], dict[str, int]]]:
-    """Write a map in each of its formats, beside the final names.
-
-    Args:
-        outputs: The final names by format.
-        formats: The formats by name.
-        result: The map.
-        rgb: The photograph, uint8 (H, W, 3), where a format needs it.
-        options: Options of the formats.
-        root: The folder that no output may leave through a link; None for any.
-
-    Yields:
-        The drafts by format, still to be finished and published, and what the formats report.
-    """
-    with ExitStack() as stack:
-        drafts: dict[str, Draft] = {}
-        reported: dict[str, int] = {}
-        for kind, path in outputs.items():
-            drafts[kind] = stack.enter_context(Draft(path, root))
-            reported |= formats[kind].write(drafts[kind], result, rgb, options)
-        yield drafts, reported
-
-
 def facts_of_run(
     engine: LazyEngine,
     result: DepthMap | LabelMap,
-    reported: Mapping[str, int],
+    reported: Mapping[str, Any],
     started: float,
 ) -> dict[str, Any]:
     """Return the facts of a photograph whose outputs are written; see `Done`."""

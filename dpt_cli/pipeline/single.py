@@ -86,7 +86,8 @@ class Single:
         rgb: "npt.NDArray[np.uint8] | None",
         job: Job,
     ) -> Mapping[str, Any]:
-        from dpt_cli.pipeline.record import drafted, facts_of_run
+        from dpt_cli.pipeline.outputs import drafted
+        from dpt_cli.pipeline.record import facts_of_run
 
         assert self.engine is not None
         if self.source is None:
