@@ -40,15 +40,19 @@ def noise(name: str, shape: tuple[int, ...]) -> Array:
 # The last layer of each residual branch, damped as training damps it.
 _BRANCH_END = re.compile(
     r"\.attn\.proj\.|\.mlp\.fc2\.|\.blocks\.\d+\.norm3\.weight|\.resConfUnit[12]\.conv2\."
+    r"|\.output\.dense\.|\.bn3\.weight|\.residual_layer[12]\.convolution2\."
 )
-_NORM = re.compile(r"(\.norm\d?|\.bn\d|output_conv\.1|auxlayer\.1)\.weight$")
+# Norms, and the scales that end residual branches; all have one axis.
+_SCALE = re.compile(r"(\.weight|\.gamma|gamma_\d|\.lambda1|lambda_\d)$")
+# The depth head's last layer, in each layout.
+_LAST = re.compile(r"(scratch\.output_conv\.4|output_conv2\.2|head\.head\.4|head\.conv3)\.")
 _STANDARDISED = re.compile(r"patch_embed\.backbone\.(stem|stages)\..*conv\d?\.weight$")
 _TRANSPOSED = re.compile(r"act_postprocess[12]\.4\.weight$")
 _AFTER_RELU = re.compile(r"resConfUnit\d\.conv\d\.weight$|output_conv\.[24]\.weight$")
 
 
 def parameter(name: str, shape: tuple[int, ...], output_gain: float = 1.0) -> Array:
-    """Return one parameter, given its name and shape in the authors' files."""
+    """Return one parameter, given its name and shape in a published file."""
     values = noise(name, shape)
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
@@ -56,11 +60,11 @@ def parameter(name: str, shape: tuple[int, ...], output_gain: float = 1.0) -> Ar
         return 1.0 + 0.2 * values
     if name.endswith("running_mean"):
         return 0.1 * values
-    if name.endswith(("pos_embed", "cls_token")):
+    if name.endswith(("pos_embed", "cls_token", "position_embeddings")):
         return 0.3 * values
-    if _NORM.search(name):
+    if len(shape) == 1 and _SCALE.search(name):
         result = 1.0 + 0.1 * values
-    elif name.endswith(".bias"):
+    elif name.endswith("bias"):
         result = 0.05 * values
     elif _STANDARDISED.search(name):
         # Channels of unequal spread: otherwise the norm that follows hides the epsilon.
@@ -72,12 +76,13 @@ def parameter(name: str, shape: tuple[int, ...], output_gain: float = 1.0) -> Ar
         result = values * np.float32(gain / np.sqrt(fan_in))
     if _BRANCH_END.search(name):
         result = _DAMPING * result
-    if name == "scratch.output_conv.4.bias" and shape == (1,):
+    is_last = bool(_LAST.search(name)) and shape[0] == 1
+    if is_last and name.endswith("bias"):
         result = np.full(shape, 0.7, np.float32)
-    if name == "scratch.output_conv.4.weight" and shape[0] == 1:
+    if is_last and name.endswith("weight"):
         # A positive mean: it weighs what a ReLU put out, and depth is to be mostly positive.
         result = result + np.float32(0.6 * np.sqrt(2.0 / shape[1]))
-    if name.startswith("scratch.output_conv.4.") and shape[0] == 1:
+    if is_last:
         result = output_gain * result
     return np.ascontiguousarray(result, np.float32)
 
@@ -85,7 +90,7 @@ def parameter(name: str, shape: tuple[int, ...], output_gain: float = 1.0) -> Ar
 def state_dict(
     shapes: Mapping[str, tuple[int, ...]], output_gain: float = 1.0
 ) -> Iterator[tuple[str, Array]]:
-    """Yield every parameter of a checkpoint in the authors' layout."""
+    """Yield every parameter of a published file."""
     for name, shape in shapes.items():
         yield name, parameter(name, shape, output_gain)
 

@@ -44,6 +44,61 @@ _TINY_DEPTH = DPTConfig(
     depth_head_width=16,
 )
 
+_DINOV2 = {
+    "small": ViTConfig(embed_dim=384, num_blocks=12, num_heads=6),
+    "base": ViTConfig(embed_dim=768, num_blocks=12, num_heads=12),
+    "large": ViTConfig(embed_dim=1024, num_blocks=24, num_heads=16),
+}
+
+
+def _dinov2(size: str, **fields: Any) -> ViTConfig:
+    return replace(
+        _DINOV2[size],
+        grid_hw=(37, 37),
+        patch_px=14,
+        position="bicubic",
+        layer_scale=True,
+        **fields,
+    )
+
+
+def _anything(version: str, size: str) -> DPTConfig:
+    """Return Depth Anything's shape (LiheYoung/Depth-Anything and DepthAnything's V2, dpt.py)."""
+    vit = _dinov2(size, position_offset=0.1, norm_taps=True)
+    hooks = (2, 5, 8, 11) if size != "large" else (4, 11, 17, 23)
+    if version == "v1":
+        hooks = (vit.num_blocks - 4, vit.num_blocks - 3, vit.num_blocks - 2, vit.num_blocks - 1)
+    widths = {
+        "small": (48, 96, 192, 384),
+        "base": (96, 192, 384, 768),
+        "large": (256, 512, 1024, 1024),
+    }
+    features = {"small": 64, "base": 128, "large": 256}
+    return DPTConfig(vit, hooks, widths[size], readout="ignore", features=features[size])
+
+
+def _dinov2_depth(size: str) -> DPTConfig:
+    """Return the shape of DINOv2's depth networks (facebook/dpt-dinov2-*, config.json)."""
+    widths = {
+        "small": (48, 96, 192, 384),
+        "base": (96, 192, 384, 768),
+        "large": (128, 256, 512, 1024),
+    }
+    return DPTConfig(
+        _dinov2(size),
+        (2, 5, 8, 11) if size != "large" else (4, 11, 17, 23),
+        widths[size],
+        fusion="doubling",
+        unit_bias=False,
+        head_projection=True,
+    )
+
+
+def _beit(base: DPTConfig, grid: int) -> DPTConfig:
+    """Return the shape of MiDaS 3.1's BEiT networks (isl-org/MiDaS, midas/dpt_depth.py)."""
+    return replace(base, vit=replace(base.vit, grid_hw=(grid, grid), position="relative"))
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     "base-depth": _BASE_DEPTH,
     "large-depth": _LARGE_DEPTH,
@@ -53,6 +108,19 @@ ARCHITECTURES: dict[str, Architecture] = {
     "tiny-depth": _TINY_DEPTH,
     "tiny-segmentation": replace(_TINY_DEPTH, head="segmentation"),
     "midas-v21": MidasConfig(),
+    **{
+        f"anything-{version}-{size}": _anything(version, size)
+        for version in ("v1", "v2")
+        for size in ("small", "base", "large")
+    },
+    **{
+        f"anything-v2-metric-{size}": replace(_anything("v2", size), activation="sigmoid")
+        for size in ("small", "base", "large")
+    },
+    **{f"dinov2-{size}": _dinov2_depth(size) for size in ("small", "base", "large")},
+    "beit-large-512": _beit(_LARGE_DEPTH, 32),
+    "beit-large-384": _beit(_LARGE_DEPTH, 24),
+    "beit-base-384": _beit(_BASE_DEPTH, 24),
 }
 """The architectures by the name a row of `weights.toml` gives."""
 

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from dpt_cli.model.backbone import HybridEncoder, ViTEncoder
+from dpt_cli.model.beit import BeitEncoder
 from dpt_cli.model.config import NUM_LEVELS, DPTConfig
 from dpt_cli.model.fusion import DoublingFusionBlock, FeatureFusionBlock
 from dpt_cli.model.heads import DepthHead, SegmentationHead
@@ -95,10 +96,12 @@ def build_dpt(config: DPTConfig) -> DPT:
     """Build a network with fresh weights, in training mode (DPT §3)."""
     dim = config.vit.embed_dim
     encoder: nn.Module
-    if config.resnet is None:
-        encoder = ViTEncoder(config.vit, config.hooks)
-    else:
+    if config.resnet is not None:
         encoder = HybridEncoder(config.vit, config.resnet, config.hooks)
+    elif config.vit.position == "relative":
+        encoder = BeitEncoder(config.vit, config.hooks)
+    else:
+        encoder = ViTEncoder(config.vit, config.hooks)
     num_feature_maps = NUM_LEVELS - len(config.hooks)
     reassemble = nn.ModuleList(
         PassFeatureMap()

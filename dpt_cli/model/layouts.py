@@ -162,6 +162,11 @@ _ENCODER = _rules(
             (r"attention\.output\.dense\.", "attn.proj."),
             (r"intermediate\.dense\.", "mlp.fc1."),
             (r"output\.dense\.", "mlp.fc2."),
+            (r"lambda_(\d)", r"gamma_\2"),  # BEiT's
+            (
+                r"attention\.attention\.relative_position_bias\.relative_position_bias_table",
+                "attn.relative_position_bias_table",
+            ),
             # DINOv2's
             (r"layer_scale(\d)\.lambda1", r"ls\2.gamma"),
             (r"(norm\d|mlp\.fc\d)\.", r"\2."),

@@ -21,10 +21,11 @@ def _import_torchvision() -> None:
 
 _import_torchvision()
 
+from timm.layers.mlp import Mlp  # noqa: E402
 from timm.layers.norm_act import GroupNormAct  # noqa: E402
 from timm.layers.padding import pad_same  # noqa: E402
 from timm.models.resnet import Bottleneck, ResNet  # noqa: E402
 from timm.models.resnetv2 import ResNetV2  # noqa: E402
 from timm.models.vision_transformer import Block  # noqa: E402
 
-__all__ = ["Block", "Bottleneck", "GroupNormAct", "ResNet", "ResNetV2", "pad_same"]
+__all__ = ["Block", "Bottleneck", "GroupNormAct", "Mlp", "ResNet", "ResNetV2", "pad_same"]
