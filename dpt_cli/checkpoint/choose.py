@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dpt_cli.checkpoint.registry import Registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
-from dpt_cli.errors import CheckpointError
+from dpt_cli.errors import CheckpointError, FetchError, RegistryError
 
 
 def choose_model(
@@ -13,38 +13,53 @@ def choose_model(
 ) -> tuple[CheckpointSpec, str]:
     """Return a model by its name; without a name, the one a weights file fits, or the default.
 
-    Several models may share an architecture. The one whose published file has the same name comes
-    first, then the default. A file that fits none gets the default, and loading it reports why.
+    A published file is known by its hash. For any other, its tensors decide. Several models may
+    share an architecture: the one whose published file has the same name comes first, then the
+    default. A file that fits none gets the default, and loading it reports why.
 
     Returns:
         The row, and a line for the user where a weights file changed the choice; otherwise empty.
 
     Raises:
-        RegistryError: There is no model of that name.
+        RegistryError: There is no model of that name, or the file fits architectures that its
+            tensors cannot tell apart.
     """
     default = registry.find(task, model)
     if model is not None or weights is None or not weights.is_file():
         return default, ""
+    rows = sorted(registry.of_task(task), key=lambda row: row is not default)
+    try:
+        fits = _published(rows, weights) or _fitting(rows, weights)
+    except (CheckpointError, FetchError):
+        return default, ""
+    if not fits or fits[0] is default:
+        return default, ""
+    if any(row.architecture != fits[0].architecture for row in fits):
+        names = ", ".join(row.name for row in fits)
+        raise RegistryError(
+            f"{weights.name} fits several models whose files have the same tensors: {names}. "
+            "Choose one with --model"
+        )
+    return fits[0], f"using the model {fits[0].name}, which {weights.name} fits{_others(fits[1:])}"
+
+
+def _published(rows: Sequence[CheckpointSpec], weights: Path) -> list[CheckpointSpec]:
+    """Return the row whose published file this is, by its content."""
+    if not any(row.sha256s for row in rows):
+        return []
+    from dpt_cli.checkpoint.integrity import sha256_of
+
+    sha256 = sha256_of(weights)
+    return [row for row in rows if sha256 in row.sha256s][:1]
+
+
+def _fitting(rows: Sequence[CheckpointSpec], weights: Path) -> list[CheckpointSpec]:
+    """Return the rows that a file fits; only those of its name, if there are any."""
     from dpt_cli.checkpoint.load import fitting
 
-    def rank(row: CheckpointSpec) -> tuple[bool, bool]:
-        return weights.name not in _file_names(row), row is not default
-
-    rows = sorted(registry.of_task(task), key=rank)
-    architectures = dict.fromkeys(row.architecture for row in rows)
-    try:
-        fits = next(fitting(weights, architectures), None)
-    except CheckpointError:
-        return default, ""
-    same = [row for row in rows if row.architecture == fits]
-    if not same or same[0] is default:
-        return default, ""
-    others = "" if weights.name in _file_names(same[0]) else _others(same[1:])
-    return same[0], f"using the model {same[0].name}, which {weights.name} fits{others}"
-
-
-def _file_names(row: CheckpointSpec) -> set[str]:
-    return {source.file.rpartition("/")[2] for source in row.sources}
+    architectures = set(fitting(weights, dict.fromkeys(row.architecture for row in rows)))
+    fits = [row for row in rows if row.architecture in architectures]
+    return [row for row in fits if weights.name in row.file_names][:1] or fits
 
 
 def _others(rows: Sequence[CheckpointSpec]) -> str:

@@ -98,10 +98,16 @@ def hush_hub(*, progress_bars: bool) -> None:
 
 
 def _need_sources(spec: CheckpointSpec) -> None:
-    if not spec.sources:
+    if spec.sources:
+        return
+    for known in spec.known_files:
         raise FetchError(
-            f"no weights of {spec.id} were ever published; give a file with --weights FILE"
+            f"{spec.id} is not downloaded by dpt (licence {spec.licence}): get {known.file} from "
+            f"{known.page} and give it with --weights FILE"
         )
+    raise FetchError(
+        f"no weights of {spec.id} were ever published; give a file with --weights FILE"
+    )
 
 
 def _on_disk(spec: CheckpointSpec) -> list[tuple[Source, Path]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from dpt_cli.checkpoint.contents import DAMAGE, damaged, read_contents
 from dpt_cli.checkpoint.convert import Sources, sources_of
 from dpt_cli.checkpoint.read import Errand, Hasher, empty_like, run
+from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.stamp import is_known_finite, moments_of, note_finite, verified_sha256
 from dpt_cli.checkpoint.stored import Contents, OddTensor, StoredTensor
 from dpt_cli.errors import CheckpointError
@@ -49,7 +50,7 @@ def load_network(path: Path, architecture: Architecture, *, sha256: str = "") ->
     Raises:
         CheckpointError: The file cannot be read, is not the one that was hashed, does not fit, or
             holds a number that is not finite; the message names what is missing, unexpected or of
-            another shape, and the preset that would fit.
+            another shape, and the model that would fit.
     """
     network = _on_meta(architecture)
     try:
@@ -118,7 +119,7 @@ def _tensors(
     mismatch = describe_mismatch(expected, found)
     if mismatch:
         raise CheckpointError(
-            f"{path} does not fit {_name_of(architecture)}: {mismatch}.{_fitting_preset(found)}"
+            f"{path} does not fit {_name_of(architecture)}: {mismatch}.{_what_fits(found)}"
         )
     tensors = empty_like(expected)
     errands = [
@@ -235,11 +236,24 @@ def _first(names: Iterable[str]) -> str:
     return ", ".join(shown[:_NUM_NAMES_SHOWN]) + dots
 
 
-def _fitting_preset(found: Mapping[str, HasShape]) -> str:
-    for name, architecture in ARCHITECTURES.items():
-        if not describe_mismatch(_on_meta(architecture).state_dict(), found):
-            return f" It fits {name}: use a --model and task of that architecture."
-    return " It fits no published architecture."
+def _what_fits(found: Mapping[str, HasShape]) -> str:
+    """Return a sentence that names the models, or else the architecture, that tensors fit."""
+    fits = [
+        (name, architecture)
+        for name, architecture in ARCHITECTURES.items()
+        if not describe_mismatch(_on_meta(architecture).state_dict(), found)
+    ]
+    if not fits:
+        return " It fits no published architecture."
+    shapes = [architecture for _, architecture in fits]
+    models = [
+        f"'dpt {row.task} --model {row.name}'"
+        for row in load_registry().rows
+        if row.architecture in shapes
+    ]
+    if models:
+        return f" It fits {' or '.join(models)}."
+    return f" It fits the architecture {fits[0][0]}, for which there is no model."
 
 
 def _on_meta(architecture: Architecture) -> DPT:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, InputSpec, OutputSpec, Source, Task
+from dpt_cli.checkpoint.specs import (
+    TASKS,
+    CheckpointSpec,
+    InputSpec,
+    KnownFile,
+    OutputSpec,
+    Source,
+    Task,
+)
 from dpt_cli.errors import RegistryError, did_you_mean
 from dpt_cli.model.architectures import ARCHITECTURES, architecture_from_table
 from dpt_cli.model.config import Architecture
@@ -153,6 +161,7 @@ def _row(task: Task, name: str, table: Mapping[str, Any]) -> CheckpointSpec:
         output=OutputSpec(**fields.pop("output")),
         architecture=_architecture(fields.pop("architecture")),
         sources=tuple(_source(source) for source in fields.pop("sources")),
+        known_files=tuple(KnownFile(**it) for it in fields.pop("known_files", ())),
         is_default=bool(fields.pop("default", False)),
         **fields,
     )

@@ -184,6 +184,25 @@ def _require_plain_path(name: str, path: str, most: int) -> None:
 
 
 @dataclass(frozen=True)
+class KnownFile:
+    """A published file that is never downloaded, but recognised when a user gives it.
+
+    Attributes:
+        file: Its name.
+        page: Where people get it.
+        sha256: Its hash, 64 hex digits, or None where it is not known.
+    """
+
+    file: str
+    page: str
+    sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is not None and not (len(self.sha256) == 64 and _HEX.fullmatch(self.sha256)):
+            raise RegistryError(f"the sha256 of {self.file!r} is not 64 hex digits")
+
+
+@dataclass(frozen=True)
 class CheckpointSpec:
     """One row of `weights.toml`: a named set of weights for one task.
 
@@ -196,12 +215,15 @@ class CheckpointSpec:
         input: How photographs are prepared.
         output: What the numbers mean.
         licence: SPDX identifier of the weights' licence.
-        reported: The accuracy the paper reports, in words.
-        sources: Where the file can be had, best first; empty where nobody published one.
+        reported: The accuracy that its authors report, in words.
+        sources: Where the file can be downloaded, best first.
         is_default: Whether the task uses this row when no model is named.
         hub_protocol: Whether the row's repository on the Hub prepares photographs in its own way;
             see `as_on_the_hub`.
         protocol: How photographs are prepared: as the authors do, or as that repository does.
+        commercial: Whether the licence allows commercial use.
+        eth3d_abs_rel: AbsRel on ETH3D in the table of MiDaS's README; None for what is not in it.
+        known_files: Published files that are recognised, but never downloaded.
     """
 
     task: Task
@@ -217,6 +239,21 @@ class CheckpointSpec:
     is_default: bool = False
     hub_protocol: bool = False
     protocol: Protocol = "authors"
+    commercial: bool = True
+    eth3d_abs_rel: float | None = None
+    known_files: tuple[KnownFile, ...] = ()
+
+    @property
+    def sha256s(self) -> frozenset[str]:
+        """Return the hashes of its published files, as far as they are known."""
+        files: list[Source | KnownFile] = [*self.sources, *self.known_files]
+        return frozenset(it.sha256.lower() for it in files if it.sha256)
+
+    @property
+    def file_names(self) -> frozenset[str]:
+        """Return the names of its published files."""
+        files: list[Source | KnownFile] = [*self.sources, *self.known_files]
+        return frozenset(it.file.rpartition("/")[2] for it in files)
 
     @property
     def id(self) -> str:

@@ -18,8 +18,10 @@ from dpt_cli.cli.options import debug_option, registry_option
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.errors import FetchError
 
-_HEADINGS = ("TASK", "NAME", "PARAMETERS", "ON DISK", "CHECK", "LICENCE", "NUMBERS", "WEIGHTS")
-_NUM_SHORT = 6  # the columns that any terminal has room for
+_HEADINGS = (
+    *("TASK", "NAME", "PARAMETERS", "ETH3D", "ON DISK", "CHECK", "LICENCE", "NUMBERS", "WEIGHTS"),
+)
+_NUM_SHORT = 7  # the columns that fit on any terminal
 _GAP = "  "
 
 _names = click.argument(
@@ -51,17 +53,20 @@ def _select(
 
 @models.command("list", cls=SettingsCommand, has_table=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@click.option("--commercial", is_flag=True, help="Only weights that may be used commercially.")
 @_task
 @registry_option
 @debug_option
-def list_models(as_json: bool, task: str | None, registry: Path | None) -> None:
-    """List the weights: task, name, size, licence, whether they are here, what they mean.
+def list_models(as_json: bool, commercial: bool, task: str | None, registry: Path | None) -> None:
+    """List the weights: task, name, size, quality, licence, whether they are here, their meaning.
 
-    CHECK is "weak" where no whole SHA-256 of the file is published: a forger can match the rest.
+    ETH3D is the error (AbsRel) in MiDaS's table, lower is better; "-" where that has none. CHECK is
+    "weak" where no whole SHA-256 of the file is published: a forger can match the rest.
 
-    Example: dpt models list --json
+    Example: dpt models list --commercial
     """
-    rows = [_facts(row) for row in _select((), task, registry)]
+    chosen = _select((), task, registry)
+    rows = [_facts(row) for row in chosen if not commercial or _is_free(row)]
     if as_json:
         # ASCII: any terminal can show it.
         put(json.dumps(rows, indent=2), keep_lines=True)
@@ -73,12 +78,18 @@ def list_models(as_json: bool, task: str | None, registry: Path | None) -> None:
     say("* used where no --model is named")
 
 
+def _is_free(row: CheckpointSpec) -> bool:
+    """Return whether there are weights, and their licence allows commercial use."""
+    return row.commercial and bool(row.sources or row.known_files)
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     size = row["bytes"]
     return (
         row["task"],
         f"{row['name']} *" if row["default"] else str(row["name"]),
         f"{row['parameters'] / 1e6:.0f} M",
+        f"{row['eth3d_abs_rel']:.3f}" if row["eth3d_abs_rel"] else "-",
         f"{size / 1e6:,.0f} MB" if isinstance(size, int) else "no",
         row["check"] or "none",
         row["licence"],
@@ -121,6 +132,8 @@ def _facts(row: CheckpointSpec) -> dict[str, Any]:
         "path": str(found[1]) if found else None,
         "bytes": found[1].stat().st_size if found else None,
         "licence": row.licence,
+        "commercial": _is_free(row),
+        "eth3d_abs_rel": row.eth3d_abs_rel,
         "quantity": row.output.quantity,
         "meaning": row.meaning,
         "reported": row.reported,

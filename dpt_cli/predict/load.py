@@ -52,7 +52,7 @@ def find_weights(
     """
     try:
         if file is not None:
-            return _own_weights(spec, file)
+            return _own_weights(spec, file, notify)
         found = fetch(spec, offline=offline, notify=notify)
     except FetchError as error:
         raise FetchError(f"{error}{_preview_hint(spec)}") from error
@@ -60,9 +60,11 @@ def find_weights(
     return Weights(found.path, found.sha256, label, found.checked)
 
 
-def _own_weights(spec: CheckpointSpec, file: Path) -> Weights:
+def _own_weights(spec: CheckpointSpec, file: Path, notify: Notify) -> Weights:
     if not file.is_file():
         raise FetchError(f"no weights file {file}")
+    if not spec.commercial:
+        notify(f"The licence of {spec.name}, {spec.licence}, forbids commercial use")
     sha256 = sha256_of(file)
     label = f"{spec.id} from {file.name}, sha256 {sha256}"
     return Weights(file, sha256, label, "nothing (a file of your own)")

@@ -271,17 +271,18 @@ def test_a_file_that_does_not_fit_says_what_is_missing_and_unexpected(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("inside", "wanted", "shapes_of"),
+    ("inside", "model", "wanted", "shapes_of"),
     [
-        ("hybrid-depth", "large-depth", published.authors_shapes),
-        ("large-depth", "base-depth", published.authors_shapes),
-        ("hybrid-segmentation", "hybrid-depth", transformers_shapes),
-        ("large-segmentation", "hybrid-segmentation", transformers_shapes),
+        ("hybrid-depth", "depth --model hybrid", "large-depth", published.authors_shapes),
+        ("large-depth", "depth --model large", "base-depth", published.authors_shapes),
+        ("hybrid-segmentation", "segment --model hybrid", "hybrid-depth", transformers_shapes),
+        ("large-segmentation", "segment --model large", "midas-v21", transformers_shapes),
     ],
 )
 def test_weights_of_another_architecture_are_recognised(
     tmp_path: Path,
     inside: str,
+    model: str,
     wanted: str,
     shapes_of: Callable[[str], dict[str, tuple[int, ...]]],
 ) -> None:
@@ -291,7 +292,7 @@ def test_weights_of_another_architecture_are_recognised(
         load_network(path, ARCHITECTURES[wanted])
     message = str(caught.value)
     assert message.startswith(f"{path} does not fit {wanted}: ")
-    assert f"It fits {inside}: use a --model" in message
+    assert f"It fits 'dpt {model}'" in message
     assert len(message) < len(str(path)) + 700
 
 

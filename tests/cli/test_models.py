@@ -18,6 +18,8 @@ KEYS = [
     "path",
     "bytes",
     "licence",
+    "commercial",
+    "eth3d_abs_rel",
     "quantity",
     "meaning",
     "reported",
