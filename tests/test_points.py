@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,14 @@ import numpy.typing as npt
 import plyfile
 import pytest
 import trimesh
+from PIL import ExifTags, Image
 
+import dpt_cli
+from dpt_cli import DepthMap
+from dpt_cli.errors import OutputError
 from dpt_cli.formats.points import write_glb, write_ply
 from dpt_cli.maps.points import Points, on_depth_edge, points_from_depth
+from front_door import FrontDoor
 
 RNG = np.random.default_rng(seed=0)
 HW = (5, 7)
@@ -165,3 +172,132 @@ def test_glb_of_no_point_is_refused() -> None:
     nothing = points_from_depth(np.zeros(HW, np.float32), FOCAL_PX)
     with pytest.raises(ValueError, match="no point"):
         write_glb(io.BytesIO(), nothing, {})
+
+
+# Through the command line, with a metric model.
+
+
+def exif_of(focal_35mm: int) -> bytes:
+    """Return what a camera writes that knows its focal length for 35 mm film [mm]."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = focal_35mm
+    return exif.tobytes()
+
+
+def run(dpt: FrontDoor, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """Run on one photograph, with JSON; return its line."""
+    common = ("-o", "out", "--model", "metric", "--engine", "torch", "--json")
+    result = dpt("depth", "photo.png", *common, *arguments, code=code)
+    line: dict[str, Any] = json.loads(result.stdout)
+    return line
+
+
+@pytest.fixture
+def photo(dpt: FrontDoor) -> Image.Image:
+    """Put a wide photograph without EXIF on the desk and return it."""
+    dpt.photograph("photo.png", 96, 64)
+    with Image.open(dpt.desk / "photo.png") as image:
+        return image.copy()
+
+
+FOCALS = {
+    "exif": (28, [], "exif"),
+    "exif before the option": (28, ["--fov", "90"], "exif"),
+    "option": (None, ["--fov", "90"], "option"),
+    "neither": (None, [], "default"),
+}
+# Half of 96 px over the tangent of half the field of view.
+BY_FOV = {"option": 48.0, "default": 48 / math.tan(math.radians(30))}
+
+
+@pytest.mark.parametrize("case", FOCALS)
+def test_the_cloud_is_the_depth_map_unprojected_by_the_focal_length_it_states(
+    dpt: FrontDoor, photo: Image.Image, case: str
+) -> None:
+    focal_35mm, options, source = FOCALS[case]
+    if focal_35mm:
+        photo.save(dpt.desk / "photo.png", exif=exif_of(focal_35mm))
+    line = run(dpt, "--format", "npy,ply,glb", "--edge-threshold", "0", *options)
+    depth = np.load(dpt.desk / "out/photo_depth.npy").astype(np.float64)
+    ply = plyfile.PlyData.read(dpt.desk / "out/photo_points.ply")
+    stated = next(it for it in ply.comments if it.startswith("dpt:camera: "))
+    camera = json.loads(stated.removeprefix("dpt:camera: "))
+    assert camera["source"] == source
+    # 35 mm equivalents go by the diagonal: 43.27 mm for 115.4 px (CIPA DCG-001).
+    by_exif = (focal_35mm or 0) * math.hypot(96, 64) / math.hypot(36, 24)
+    assert camera["focal_px"] == pytest.approx(BY_FOV.get(source, by_exif), rel=1e-6)
+
+    rows, columns = np.mgrid[0:64, 0:96]
+    expected = np.stack([(columns - 47.5) * depth, (rows - 31.5) * depth, depth], axis=-1)
+    expected[..., :2] /= camera["focal_px"]
+    xyz = np.column_stack([ply["vertex"][name] for name in "xyz"])
+    # float32 positions.
+    np.testing.assert_allclose(xyz, expected.reshape(-1, 3), rtol=1e-6, atol=1e-7)
+    assert line["num_points"] == 64 * 96
+    rgb = np.column_stack([ply["vertex"][name] for name in ("red", "green", "blue")])
+    assert np.array_equal(rgb, np.asarray(photo).reshape(-1, 3))
+
+    document, _ = chunks((dpt.desk / "out/photo_points.glb").read_bytes())
+    extras = document["asset"]["extras"]
+    assert (extras["camera"], extras["unit"]) == (camera, "m")
+    scene: Any = trimesh.load(dpt.desk / "out/photo_points.glb")
+    assert np.array_equal(scene.to_geometry().vertices, xyz * [1, -1, -1])
+
+
+@pytest.mark.parametrize("name", ["ply", "glb"])
+def test_relative_depth_gives_no_points_and_the_way_out(dpt: FrontDoor, name: str) -> None:
+    dpt.photograph("photo.png")
+    result = dpt("depth", "photo.png", "-o", "out", "--format", name, code=2)
+    assert "--known" in result.stderr
+    assert "hybrid-nyu" in result.stderr
+    assert dpt.written() == {"photo.png"}
+
+
+def test_calibrated_depth_gives_points(dpt: FrontDoor) -> None:
+    dpt.photograph("photo.png")
+    dpt("depth", "photo.png", "-o", "raw", "--format", "npy", "--engine", "torch")
+    raw = np.load(dpt.desk / "raw/photo_depth.npy")
+    low, high = np.unravel_index([raw.argmin(), raw.argmax()], raw.shape), (4.0, 1.0)
+    places = zip(low[1], low[0], high, strict=True)
+    known = [word for x, y, m in places for word in ("--known", f"{x},{y}={m}m")]
+    command = ("depth", "photo.png", "-o", "out", "--format", "ply", "--engine", "torch")
+    dpt(*command, *known)
+    ply = plyfile.PlyData.read(dpt.desk / "out/photo_points.ply")
+    assert "dpt:kind: calibrated metric depth" in ply.comments
+
+
+def test_another_option_of_the_cloud_does_it_again(dpt: FrontDoor, photo: Image.Image) -> None:
+    assert photo.size == (96, 64)
+    again = [["--max-points", "50"], ["--edge-threshold", "0.5"], ["--fov", "70"]]
+    status = [run(dpt, "--format", "ply", *words)["status"] for words in ([], [], *again)]
+    assert status == ["done", "skipped", "done", "done", "done"]
+
+
+def test_thinned_points_are_reported(dpt: FrontDoor, photo: Image.Image) -> None:
+    assert photo.size == (96, 64)
+    line = run(dpt, "--format", "glb", "--max-points", "50")
+    assert line["num_points"] == 50
+    assert line["num_thinned"] > 0
+
+
+CARELESS = {
+    "no angle": ["--fov", "0"],
+    "half a turn": ["--fov", "180"],
+    "a word": ["--fov", "wide"],
+    "less than none": ["--max-points", "-1"],
+    "a negative share": ["--edge-threshold", "-0.1"],
+}
+
+
+@pytest.mark.parametrize("case", CARELESS)
+def test_an_option_that_cannot_be_is_refused(dpt: FrontDoor, case: str) -> None:
+    dpt.photograph("photo.png")
+    dpt("depth", "photo.png", "-o", "out", "--format", "ply", *CARELESS[case], code=2)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".glb"])
+def test_a_map_without_a_point_is_refused_from_python(tmp_path: Path, suffix: str) -> None:
+    nothing = DepthMap(np.full(HW, np.nan, np.float32), "depth")
+    with pytest.raises(OutputError, match="no point"):
+        dpt_cli.save(nothing, tmp_path / f"a{suffix}", photograph=RGB)
+    assert not list(tmp_path.iterdir())

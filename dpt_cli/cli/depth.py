@@ -22,13 +22,16 @@ def depth(
     invert: bool,
     value_range: tuple[float, float] | None,
     percentile: float | None,
+    edge_threshold: float,
+    max_points: int,
     **options: Any,
 ) -> None:
     """Write depth maps of photographs.
 
     General weights give inverse depth: no unit, larger is nearer. hybrid-kitti and hybrid-nyu give
     metres. STEM_depth.png has colours, near is bright; npy, npz, pfm, exr and tiff hold the
-    numbers as they are; png16 has 16 bits. 'dpt formats' lists every format and preset.
+    numbers as they are; png16 has 16 bits; ply and glb are point clouds. 'dpt formats' lists every
+    format and preset.
 
     Example: dpt depth photos/ -o out/ --format color,npy
     """
@@ -42,6 +45,8 @@ def depth(
         "invert": invert,
         "range": value_range,
         "percentile": percentile,
+        "edge_threshold": edge_threshold,
+        "max_points": max_points,
     }
     order = take_order("depth", run, painting, **scene)
 

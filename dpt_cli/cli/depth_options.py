@@ -11,7 +11,7 @@ from dpt_cli.cli.complete import complete_colormaps
 from dpt_cli.cli.values import ValueRange
 from dpt_cli.errors import InputError
 from dpt_cli.formats.presets import PRESETS
-from dpt_cli.formats.table import format_of
+from dpt_cli.formats.table import DEFAULT_OPTIONS, format_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +53,23 @@ def depth_options(value_range: ValueRange) -> Callable[[F], F]:
             type=click.FloatRange(0, 50, max_open=True),
             metavar="P",
             help="Leave out the P per cent of pixels at each end of the colours' range.",
+        ),
+        click.option(
+            "--edge-threshold",
+            type=click.FloatRange(min=0),
+            default=DEFAULT_OPTIONS["depth"]["edge_threshold"],
+            show_default=True,
+            metavar="SHARE",
+            help="Leave out the points around which depth differs by more than a share of theirs, "
+            "where near and far are blurred; 0 keeps them.",
+        ),
+        click.option(
+            "--max-points",
+            type=click.IntRange(min=0),
+            default=DEFAULT_OPTIONS["depth"]["max_points"],
+            show_default=True,
+            metavar="N",
+            help="Thin a point cloud out evenly to N points; 0 keeps all.",
         ),
     ]
 

@@ -14,6 +14,7 @@ _HEADINGS: dict[str, tuple[str, ...]] = {
         *("predictions", "predicted", "predicted_scale", "alignment"),
         *("cap", "crop", "kitti_crop", "resize", "scores"),
     ),
+    "Point clouds": ("edge_threshold", "max_points"),
     "Scene": ("points", "points_file", "depth_folder", "png_scale", "fov_deg"),
     "Model": (
         *("models", "model", "weights", "resolution", "multiple_of", "photo_protocol"),

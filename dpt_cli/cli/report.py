@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli import console
+from dpt_cli.maps.camera import DEFAULT_FOV_DEG
 from dpt_cli.pipeline.plan import Job
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Report:
         self._reasons: Counter[str] = Counter()
         self._num_clipped = self._num_with_clipped = 0
         self._clipped_m = 0.0
+        self._num_thinned = self._num_assumed = 0
         self._started = self._last_line = time.monotonic()
         self._progress: Progress | None = None
         self._bar = ExitStack()  # closed when the bar is removed
@@ -135,6 +137,8 @@ class Report:
         self._num_clipped += clipped
         self._num_with_clipped += clipped > 0
         self._clipped_m = outcome.facts.get("clipped_m", self._clipped_m)
+        self._num_thinned += outcome.facts.get("num_thinned", 0) > 0
+        self._num_assumed += "assumed_fov_deg" in outcome.facts
         self._print(outcome.job, "done", outcome.facts)
         if outcome.facts.get("calibration"):
             self.say(f"{outcome.job.photograph}: {_calibrated(outcome.facts['calibration'])}")
@@ -203,6 +207,7 @@ class Report:
         """Print what made the maps; hashes are shortened unless verbose."""
         for line in lines:
             self.say(line if self._verbose else _HASH.sub(_shortened, line))
+        self._say_of_points()
 
     def summary(self, folder: Path, lines: Sequence[str]) -> None:
         """Print how many photographs are done, where, how fast, and what the numbers mean."""
@@ -223,6 +228,18 @@ class Report:
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():
                 console.say(f"  {counted(count, 'file')}: {reason}")
+
+    def _say_of_points(self) -> None:
+        if self._num_assumed:
+            self.say(
+                f"{counted(self._num_assumed, 'photograph')} without a focal length in EXIF: the "
+                f"points assume a field of view of {DEFAULT_FOV_DEG:g} degrees; give --fov"
+            )
+        if self._num_thinned:
+            self.say(
+                f"the points of {counted(self._num_thinned, 'photograph')} were thinned out; "
+                "--max-points 0 keeps all"
+            )
 
 
 def _shortened(match: re.Match[str]) -> str:

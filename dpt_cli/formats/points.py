@@ -1,18 +1,77 @@
-"""Point clouds as PLY and as binary glTF; both take arrays, and facts to write beside them."""
+"""Point clouds as PLY and as binary glTF, from depth in metres."""
 
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.errors import OutputError
 from dpt_cli.formats.files import Writer
-from dpt_cli.maps.points import Points
+from dpt_cli.maps.camera import DEFAULT_FOV_DEG, Camera
+from dpt_cli.maps.facts import describe, facts_of
+from dpt_cli.maps.points import Points, points_from_depth
+from dpt_cli.maps.types import DepthMap
+
+RGB = npt.NDArray[np.uint8]
+Options = Mapping[str, Any]
 
 # Of the glTF 2.0 specification: component types, the target of vertex data, the mode of points.
 _FLOAT, _UNSIGNED_BYTE, _ARRAY_BUFFER, _POINTS = 5126, 5121, 34962, 0
+
+
+def ply(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) -> dict[str, Any]:
+    """Write the points that a depth map in metres stands for as PLY; return how many, and more."""
+    depth_map, points = _points(depth_map, rgb, options)
+    reported = _reported(depth_map, points)
+    axes = {"axes": "x right, y down, z forward; the camera is at the origin"}
+    counts = {key: str(value) for key, value in reported.items()}
+    write_ply(file, points, describe(depth_map) | axes | counts)
+    return reported
+
+
+def glb(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) -> dict[str, Any]:
+    """Write the points that a depth map in metres stands for as GLB; return how many, and more."""
+    depth_map, points = _points(depth_map, rgb, options)
+    reported = _reported(depth_map, points)
+    axes = {"axes": "x right, y up, z backward; the camera is at the origin and looks along -z"}
+    write_glb(file, points, facts_of(depth_map) | axes | reported)
+    return reported
+
+
+def _points(depth_map: DepthMap, rgb: RGB | None, options: Options) -> tuple[DepthMap, Points]:
+    """Return the points, and the map with the camera that they assume."""
+    map_hw = depth_map.values.shape
+    camera = depth_map.camera or Camera.from_fov(DEFAULT_FOV_DEG, map_hw, "default")
+    network_hw = depth_map.network_hw or map_hw
+    points = points_from_depth(
+        depth_map.values,
+        camera.focal_px,
+        rgb,
+        edge_threshold=options["edge_threshold"],
+        edge_px=max(1, round(map_hw[0] / network_hw[0])),
+        max_points=options["max_points"],
+    )
+    if not len(points.xyz_m):
+        raise OutputError(
+            f"no point is left: {points.num_on_edges} pixels lie on depth edges, and the others "
+            "have no depth; raise --edge-threshold, or give 0 to keep edges"
+        )
+    return replace(depth_map, camera=camera), points
+
+
+def _reported(depth_map: DepthMap, points: Points) -> dict[str, Any]:
+    reported: dict[str, Any] = {
+        "num_points": len(points.xyz_m),
+        "num_on_edges": points.num_on_edges,
+        "num_thinned": points.num_thinned,
+    }
+    if depth_map.camera is not None and depth_map.camera.source == "default":
+        reported["assumed_fov_deg"] = DEFAULT_FOV_DEG
+    return reported
 
 
 def write_ply(file: Writer, points: Points, comments: Mapping[str, str]) -> None:

@@ -43,6 +43,20 @@ _ALL = (
         _COLORS,
         needs_photograph=True,
     ),
+    *(
+        Format(
+            *("depth", name, suffix, 15.0),
+            f"a coloured point cloud in metres: {axes}",
+            ("edge_threshold", "max_points"),
+            needs_photograph=True,
+            quantity="depth",
+            writer=f"points.{name}",
+        )
+        for name, suffix, axes in (
+            ("ply", "_points.ply", "x right, y down, z forward"),
+            ("glb", "_points.glb", "x right, y up, z backward"),
+        )
+    ),
     Format(
         *("segment", "overlay", "_segment.png", 1.6),
         "the photograph, its classes painted over it, a legend",
@@ -75,7 +89,10 @@ _ALL = (
 
 # The values of options that are not given.
 DEFAULT_OPTIONS: Mapping[Task, Mapping[str, Any]] = {
-    "depth": {"colormap": "inferno", "invert": False, "range": None, "percentile": None},
+    "depth": {
+        **{"colormap": "inferno", "invert": False, "range": None, "percentile": None},
+        **{"edge_threshold": 0.04, "max_points": 1_000_000},
+    },
     "segment": {"opacity": 0.5, "classes": None, "legend": True, "label_base": None},
 }
 
@@ -97,8 +114,8 @@ def save(
         format: The name of a format or preset; None for the first whose files end like this one.
         photograph: uint8 (H, W, 3), for formats that show it.
         overwrite: Whether to replace a file that exists.
-        **options: Of the format: `colormap`, `invert`, `range`, `percentile`; `opacity`,
-            `classes`, `legend`, `label_base`.
+        **options: Of the format: `colormap`, `invert`, `range`, `percentile`, `edge_threshold`,
+            `max_points`; `opacity`, `classes`, `legend`, `label_base`.
 
     Raises:
         ValueError: No such format or option, or the photograph is missing.

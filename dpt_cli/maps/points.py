@@ -1,5 +1,6 @@
 """Depth and a focal length to a cloud of coloured points in front of the camera."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -7,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 RGB = npt.NDArray[np.uint8]
+
+_STRIP_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,17 @@ def points_from_depth(
     if not 0 < focal_px < np.inf:
         raise ValueError(f"the focal length is {focal_px} px; it must be a positive number")
     height, width = depth_m.shape
-    keep = np.isfinite(depth_m) & (depth_m > 0)
+    keep = _has_depth(depth_m)
     num_valid = np.count_nonzero(keep)
     if edge_threshold > 0:
-        keep &= ~on_depth_edge(depth_m, edge_threshold, edge_px)
+        for rows, surroundings in _strips(height, edge_px):
+            is_edge = on_depth_edge(depth_m[surroundings], edge_threshold, edge_px)
+            first = rows.start - surroundings.start
+            keep[rows] &= ~is_edge[first : first + rows.stop - rows.start]
+    num_left = np.count_nonzero(keep)
     kept = np.flatnonzero(keep)
-    num_on_edges, num_left = num_valid - kept.size, kept.size
-    if 0 < max_points < kept.size:
-        kept = kept[_evenly_spread(kept, width, max_points)]
+    if 0 < max_points < num_left:
+        kept = _evenly_spread(keep, max_points)
     v, u = np.divmod(kept, width)
     z = depth_m.ravel()[kept].astype(np.float64)
     xyz = np.empty((kept.size, 3), np.float32)
@@ -73,7 +79,7 @@ def points_from_depth(
     if rgb is not None:
         rows = (v * 2 + 1) * rgb.shape[0] // (2 * height)
         rgb = rgb[rows, (u * 2 + 1) * rgb.shape[1] // (2 * width)]
-    return Points(xyz, rgb, int(num_on_edges), int(num_left - kept.size))
+    return Points(xyz, rgb, int(num_valid - num_left), int(num_left - kept.size))
 
 
 def on_depth_edge(
@@ -90,7 +96,7 @@ def on_depth_edge(
         threshold: The share, e.g. 0.04.
         reach_px: How far the surroundings reach to each side [px].
     """
-    has_depth = np.isfinite(depth_m) & (depth_m > 0)
+    has_depth = _has_depth(depth_m)
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
     farthest = cv2.dilate(np.where(has_depth, depth_m, np.float32(0)), kernel)
     # OpenCV takes what lies outside the picture for farther than anything.
@@ -99,8 +105,20 @@ def on_depth_edge(
     return is_edge
 
 
-def _evenly_spread(pixels: npt.NDArray[np.intp], width: int, num_kept: int) -> npt.NDArray[np.intp]:
-    """Return which of the pixels to keep: spread evenly, the same ones every time.
+def _has_depth(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    has_depth: npt.NDArray[np.bool_] = np.isfinite(depth_m) & (depth_m > 0)
+    return has_depth
+
+
+def _strips(height: int, reach_px: int) -> Iterator[tuple[slice, slice]]:
+    """Yield rows, and the rows around them that they depend on, so that memory stays small."""
+    for start in range(0, height, _STRIP_ROWS):
+        stop = min(start + _STRIP_ROWS, height)
+        yield slice(start, stop), slice(max(start - reach_px, 0), min(stop + reach_px, height))
+
+
+def _evenly_spread(candidates: npt.NDArray[np.bool_], num_kept: int) -> npt.NDArray[np.intp]:
+    """Return the flat indices of some candidates (H, W), spread evenly, the same ones every time.
 
     A stride along the rows would keep whole columns. Each pixel has a rank from its place alone,
     and the lowest ranks are kept, so that fewer points are always a part of more.
@@ -108,7 +126,10 @@ def _evenly_spread(pixels: npt.NDArray[np.intp], width: int, num_kept: int) -> n
     Source: Martin Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences" (2018): the
     fractional part of u / g + v / g^2 with g = 1.3247..., here in units of 2^-32.
     """
-    v, u = np.divmod(pixels, width)
-    rank = (u * 3242174889 + v * 2447445414) % 2**32
-    # Stable, as ranks may tie in pictures of many megapixels.
-    return np.sort(np.argsort(rank, kind="stable")[:num_kept])
+    height, width = candidates.shape
+    u, v = np.arange(width, dtype=np.uint32), np.arange(height, dtype=np.uint32)[:, None]
+    rank = u * np.uint32(3242174889) + v * np.uint32(2447445414)  # modulo 2^32
+    last = np.partition(rank[candidates], num_kept - 1)[num_kept - 1]
+    kept = np.flatnonzero(candidates & (rank <= last))
+    # Far apart pixels of a huge picture may have the same rank.
+    return kept[:num_kept]

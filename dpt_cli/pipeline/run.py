@@ -273,8 +273,8 @@ def run(
         known: Distances that turn relative depth into metres, e.g. of `known_from_csv`.
         fov: Field of view along the longer side of photographs whose file has no focal length
             [degrees].
-        **options: Options of the formats: `colormap`, `invert`, `range`, `percentile`; `opacity`,
-            `classes`, `legend`.
+        **options: Options of the formats: `colormap`, `invert`, `range`, `percentile`,
+            `edge_threshold`, `max_points`; `opacity`, `classes`, `legend`.
 
     Yields:
         `Skipped`, `Done` or `Failed` for each photograph, in the order in which they end.
