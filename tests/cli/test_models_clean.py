@@ -1,4 +1,4 @@
-"""`dpt models clean`: what killed runs left is listed, and removed only when asked."""
+"""`dpt models clean` lists what killed runs left behind, and removes it only when asked."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # lazy
 
+from dpt_cli.checkpoint.integrity import converted_path
 from front_door import FrontDoor
 from small_models import COMMIT, REPO
 
@@ -61,8 +62,8 @@ def kept(home: Path, left: dict[str, Path]) -> list[Path]:
             / "x.incomplete"
         ),
         put(home / "dpt" / "weights" / "own.pt"),
-        put(converted / f"{'a' * 16}-{'b' * 8}-fp32-2" / "m.bin"),
-        put(converted / f"{'e' * 16}-{'b' * 8}-fp32-2.young" / "m.bin", age_s=10),
+        put(converted_path("a" * 64, "an architecture") / "m.bin"),
+        put(converted_path("e" * 64, "an architecture").with_suffix(".young") / "m.bin", age_s=10),
         put(converted / "my notes.old" / "m.bin"),
         put(home / "elsewhere.part"),
     ]
