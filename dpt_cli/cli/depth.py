@@ -35,8 +35,6 @@ def depth(
 
     Example: dpt depth photos/ -o out/ --format color,npy
     """
-    from dpt_cli.cli.order import take_order
-
     options["formats"] = chosen_formats(options["formats"], preset, options["output"])
     scene = take_scene(options)
     run = RunOptions(**options)
@@ -48,8 +46,7 @@ def depth(
         "edge_threshold": edge_threshold,
         "max_points": max_points,
     }
-    order = take_order("depth", run, painting, **scene)
 
     from dpt_cli.cli.run import run_task
 
-    run_task(order)
+    run_task("depth", run, painting, **scene)

@@ -72,27 +72,24 @@ def segment(
 
     Example: dpt segment photo.jpg --classes sky,tree
     """
-    from dpt_cli.cli.order import take_order
-
     format_options = {
         "opacity": opacity,
         "classes": classes,
         "legend": legend,
         "label_base": label_base,
     }
-    order = take_order("segment", RunOptions(**options), format_options)
-    known = formats_of("segment")
-    all_classes = [kind for kind in order.options.formats if "classes" not in known[kind].options]
+    run, known, remarks = RunOptions(**options), formats_of("segment"), []
+    all_classes = [kind for kind in run.formats if "classes" not in known[kind].options]
     if classes and all_classes:
-        order.report.say(
-            f"--classes does not apply to {' or '.join(all_classes)}: they hold all classes"
-        )
-    for option, is_given in (("legend", not legend), ("label_base", label_base is not None)):
+        remarks.append(f"--classes does not apply to {' or '.join(all_classes)}: they hold all")
+    for option, flag, is_given in (
+        ("legend", "--no-legend", not legend),
+        ("label_base", "--label-base", label_base is not None),
+    ):
         takers = [kind for kind in known if option in known[kind].options]
-        if is_given and not set(takers) & set(order.options.formats):
-            flag = {"legend": "--no-legend"}.get(option, "--label-base")
-            order.report.say(f"{flag} has no effect: it applies to {', '.join(takers)}")
+        if is_given and not set(takers) & set(run.formats):
+            remarks.append(f"{flag} has no effect: it applies to {', '.join(takers)}")
 
     from dpt_cli.cli.run import run_task
 
-    run_task(order)
+    run_task("segment", run, format_options, remarks)
