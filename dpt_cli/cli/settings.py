@@ -109,11 +109,17 @@ class SettingsCommand(click.Command):
             raise RegistryError(f"{error} (--model is set by {origin(ctx, option)})") from error
 
 
+class OneRunOption(click.Option):
+    """An option that belongs to one run, whose name may be another command's setting."""
+
+
 def keyed_options(command: click.Command) -> dict[str, click.Option]:
     """Return a command's options by the key they are set under, `batch-size`."""
     keyed = {}
     for option in command.params:
         long = [name[2:] for name in option.opts if name.startswith("--")]
+        if isinstance(option, OneRunOption):
+            continue
         if isinstance(option, click.Option) and long and long[0] not in FLAGS_ONLY:
             keyed[long[0]] = option
     return keyed

@@ -276,6 +276,14 @@ def test_what_cannot_be_measured_is_explained(
     assert names in dpt("eval", "depth", *arguments, *WEIGHTS, code=code).stderr
 
 
+def test_another_commands_setting_of_the_name_does_not_count(
+    dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DPT_PROTOCOL", "hub")
+    found = evaluated(dpt, *folders(dpt, 1), "--truth-scale", "1000", *WEIGHTS)
+    assert found["results"][0]["protocol"] == "zero-shot"
+
+
 def test_the_papers_figure_stands_beside_ours(dpt: FrontDoor) -> None:
     from small_models import row
 

@@ -17,6 +17,7 @@ from dpt_cli.cli.eval.options import (
     two_paths,
     written_files,
 )
+from dpt_cli.cli.settings import OneRunOption
 from dpt_cli.metrics.datasets import DATASETS, OWN, PROTOCOLS, ProtocolName
 from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 
@@ -28,11 +29,13 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 )
 @click.option(
     "--dataset",
+    cls=OneRunOption,
     type=click.Choice(DATASETS),
     help="A data set as its publisher ships it; ROOT is the folder it was unpacked in.",
 )
 @click.option(
     "--protocol",
+    cls=OneRunOption,
     type=click.Choice(tuple(PROTOCOLS)),
     help="zero-shot: scale and shift are fitted to each picture. metric: metres as they are, for "
     "nyu and kitti.  [default: metric where all models give metres, else zero-shot]",
@@ -40,12 +43,14 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 @click.option(
     "--list",
     "listed",
+    cls=OneRunOption,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="KITTI's Eigen test split, a picture per line.",
 )
 @click.option(
     "--truth",
+    cls=OneRunOption,
     type=click.Choice(["depth", "inverse-depth"]),
     default="depth",
     show_default=True,
@@ -53,17 +58,20 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 )
 @click.option(
     "--truth-scale",
+    cls=OneRunOption,
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
     help="How many steps of your truth are a metre: 1000 for millimetres.  [default: 1 for floats]",
 )
 @click.option(
     "--predicted",
+    cls=OneRunOption,
     type=click.Choice(["depth", "inverse-depth"]),
     help="What bare numbers in --predictions are; maps of dpt say so themselves.",
 )
 @click.option(
     "--predicted-scale",
+    cls=OneRunOption,
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     metavar="N",
@@ -71,12 +79,14 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 )
 @click.option(
     "--alignment",
+    cls=OneRunOption,
     type=click.Choice(ALIGNMENTS),
     help="What a map is given before its errors count: scale and shift in inverse depth, scale "
     "alone, the ratio of medians, nothing.  [default: the protocol's]",
 )
 @click.option(
     "--cap",
+    cls=OneRunOption,
     type=click.FloatRange(min=0, min_open=True),
     metavar="M",
     help="Truth from here on does not count, and no map lies beyond [m]."
@@ -84,16 +94,19 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 )
 @click.option(
     "--crop",
+    cls=OneRunOption,
     type=click.Choice(CROPS),
     help="The part of the truth that counts.  [default: the protocol's]",
 )
 @click.option(
     "--kitti-crop",
+    cls=OneRunOption,
     type=click.Choice(["full", "1216x352"]),
     help="The part of KITTI's photographs that the network gets.  [default: the protocol's]",
 )
 @click.option(
     "--resize",
+    cls=OneRunOption,
     type=click.Choice(RESIZES),
     help="Which side of a photograph meets the resolution: the one that needs less scaling, the "
     "smaller (lower_bound) or the larger (upper_bound).  [default: the protocol's]",

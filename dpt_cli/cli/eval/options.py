@@ -21,7 +21,7 @@ from dpt_cli.cli.options import (
     engine_option,
     registry_option,
 )
-from dpt_cli.cli.settings import SettingsCommand
+from dpt_cli.cli.settings import OneRunOption, SettingsCommand
 from dpt_cli.pipeline.settings import EngineSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -164,12 +164,14 @@ def eval_options(plot_help: str, csv_help: str) -> Callable[[F], F]:
         click.option(
             "--pairs",
             "pairs_file",
+            cls=OneRunOption,
             type=_path(dir_okay=False),
             metavar="FILE",
             help="A list of your own pictures: a photograph and its truth per line, by a tab.",
         ),
         click.option(
             "--predictions",
+            cls=OneRunOption,
             multiple=True,
             type=_path(file_okay=False),
             metavar="DIR",

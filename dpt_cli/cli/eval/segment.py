@@ -13,6 +13,7 @@ from dpt_cli.cli.eval.options import (
     two_paths,
     written_files,
 )
+from dpt_cli.cli.settings import OneRunOption
 from dpt_cli.metrics.datasets import OWN
 
 
@@ -24,11 +25,13 @@ from dpt_cli.metrics.datasets import OWN
 )
 @click.option(
     "--dataset",
+    cls=OneRunOption,
     type=click.Choice(["ade20k"]),
     help="ADE20K as its publisher ships it; ROOT is the folder it was unpacked in.",
 )
 @click.option(
     "--protocol",
+    cls=OneRunOption,
     type=click.Choice(["single", "encnet", "lseg"]),
     default="encnet",
     show_default=True,
