@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dpt_cli.formats.entry import Task
+from dpt_cli.formats.files import replacing
+from dpt_cli.formats.table import DEFAULT_OPTIONS, formats_of
+from dpt_cli.maps import DepthMap, LabelMap, Provenance
+from dpt_cli.maps.facts import facts_of
 from dpt_cli.photos.source import stamp_of
 from dpt_cli.pipeline.manifest import Manifest, Recipe
 from front_door import picture
@@ -39,26 +44,35 @@ class OutputFolder:
         size: tuple[int, int],
         options: Mapping[str, Any] | None = None,
     ) -> Path:
-        """Record maps of a photograph, by format, as made; return the photograph.
+        """Record files of one map of a photograph; return the photograph.
 
-        `npy` takes any array, `labels` and the other PNG what Pillow writes as it is.
+        Args:
+            name: The photograph's name.
+            maps: By format, the map: float32 (H, W), or zero-based uint8 (H, W). Colours (H, W, 3)
+                are written as they are.
+            quantity: `depth`, `inverse_depth` or `labels`.
+            size: Width and height of the photograph [px].
+            options: Of the formats, where they are not the default.
         """
         photograph = self.photographs / name
         photograph.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(*size, seed=len(name))).save(photograph)
-        outputs = {}
+        task: Task = "segment" if quantity == "labels" else "depth"
+        result = _map(next(iter(maps.values())), quantity)
+        facts, outputs = facts_of(result), {}
         for kind, array in maps.items():
+            end = {"stats": "json", "npy": "npy", "npz": "npz"}.get(kind, "png")
             stem = Path(name).with_suffix("")
-            end = "npy" if kind == "npy" else "png"
             outputs[kind] = self.path / stem.with_name(f"{stem.name}_{quantity}_{kind}.{end}")
             outputs[kind].parent.mkdir(parents=True, exist_ok=True)
-            if kind == "npy":
-                np.save(outputs[kind], array)
-            else:
+            if array.ndim == 3:
                 Image.fromarray(array).save(outputs[kind])
-        settings = {"task": "segment" if quantity == "labels" else "depth", "engine": "torch"}
-        facts = _facts(quantity, maps.get("npy"))
-        self._record(photograph, outputs, {**settings, **(options or {})}, facts)
+                continue
+            chosen = {**DEFAULT_OPTIONS[task], **(options or {})}
+            with replacing(outputs[kind]) as file:
+                facts |= formats_of(task)[kind].write(file, result, None, chosen)
+        settings = {"task": task, "engine": "torch", **(options or {})}
+        self._record(photograph, outputs, settings, facts)
         return photograph
 
     def _record(
@@ -75,14 +89,12 @@ class OutputFolder:
             manifest.done(photograph, stamp_of(photograph), outputs, files, recipe, facts)
 
 
-def _facts(quantity: str, values: Values | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {"quantity": quantity, "unit": None, "min": None, "max": None}
-    if quantity != "labels":
-        facts["unit"] = "m" if quantity == "depth" else "relative"
-        if values is not None and np.isfinite(values).any():
-            finite = values[np.isfinite(values)]
-            facts |= {"min": float(finite.min()), "max": float(finite.max())}
-    return facts | {"network_hw": [96, 96], "precision": "fp32"}
+def _map(array: Values, quantity: str) -> DepthMap | LabelMap:
+    made_by = Provenance("small", (96, 96), "fp32")
+    if quantity == "labels":
+        return LabelMap(array.astype(np.uint8), made_by)
+    values = array if array.ndim == 2 else np.zeros(array.shape[:2], np.float32)
+    return DepthMap(values, "depth" if quantity == "depth" else "inverse_depth", made_by)
 
 
 def ramp(height: int, width: int, low: float, high: float) -> npt.NDArray[np.float32]:

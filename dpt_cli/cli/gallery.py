@@ -12,7 +12,7 @@ from dpt_cli.cli.options import RunOptions, debug_option
 from dpt_cli.cli.pipe import is_single
 from dpt_cli.errors import SOME_FAILED
 from dpt_cli.formats.entry import Task
-from dpt_cli.gallery.pictures import PAGE_NAME, VALUE_FORMATS
+from dpt_cli.gallery.pictures import PAGE_NAME, VALUE_FORMATS, writer_of
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -26,7 +26,7 @@ def gallery(folder: Path, force: bool, quiet: bool) -> None:
     """Make a page that shows an output folder: photographs beside maps, values, classes.
 
     Writes FOLDER/index.html, which a browser opens from disk: no server, no network. Values under
-    the pointer need a format that holds them: npy or png16 for depth, labels or npy for classes.
+    the pointer need a format that holds them, such as png16 for depth or labels for classes.
 
     Example: dpt gallery dpt-out/
     """
@@ -46,7 +46,7 @@ def for_gallery(task: Task, options: RunOptions) -> RunOptions:
         from dpt_cli.gallery.make import check_page
 
         check_page(options.output, force=options.force)
-    if set(options.formats) & set(VALUE_FORMATS[task]):
+    if any(writer_of(task, kind) in VALUE_FORMATS[task] for kind in options.formats):
         return options
     compact = VALUE_FORMATS[task][-1]
     if not options.quiet:
@@ -83,7 +83,7 @@ def write_gallery(
         if made.num_without_values:
             say(
                 f"gallery: {made.num_without_values} without values under the pointer; they need "
-                "npy or png16 for depth, labels or npy for classes"
+                "a format that holds them, such as png16 or npz for depth, labels for classes"
             )
     if not as_json:
         put_path(made.page)

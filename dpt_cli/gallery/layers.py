@@ -34,10 +34,9 @@ def layer_of(folder: Path, layer: Layer) -> tuple[Json, RGB]:
     }
     values = values_of(folder, layer)
     if values is None:
-        name = layer.files[layer.picture_format]
-        # Beside the overlay is its legend: only colours alone have the photograph's frame.
-        picture = {"picture": url_of(name), "is_framed": layer.picture_format == "color"}
-        return about | picture, _rgb(pixels_of(folder / name))
+        name = layer.files[str(layer.picture_format)]
+        picture = {"picture": url_of(name), "is_framed": layer.is_framed}
+        return about | picture, pixels_of(folder / name)
     if layer.task == "segment":
         shown, small = _labels(values)
     else:
@@ -78,13 +77,6 @@ def _labels(values: Values) -> tuple[Json, RGB]:
     return {"shares": shares, "data": packed(small)}, painted_labels(small)
 
 
-def _rgb(pixels: npt.NDArray[np.uint8]) -> RGB:
-    """Return an 8-bit picture, grey or with alpha too, as (H, W, 3)."""
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
-    return np.ascontiguousarray(pixels[:, :, :3].astype(np.uint8))
-
-
 def _without_hash(record: Record) -> str:
     return str(record.get("weights", "")).partition(", sha256 ")[0]
 
@@ -100,6 +92,11 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield "Quantity", "ADE20K class of each pixel"
     if low is not None and high is not None:
         yield "Range", f"{low:.5g} to {high:.5g}{' m' if unit == 'm' else ''}"
+    calibration = facts.get("calibration")
+    if calibration:
+        error = calibration.get("error_m")
+        known = f", median error {error:.3g} m ({calibration.get('error_kind')})" if error else ""
+        yield "Calibrated", f"by {calibration.get('num_points')} points{known}"
     yield "Weights", _without_hash(record)
     yield "SHA-256", str(record.get("weights_sha256", ""))[:_HASH_DIGITS]
     if facts.get("network_hw"):

@@ -3,25 +3,36 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dpt_cli.formats.entry import Task
+from dpt_cli.formats.table import formats_of
 from dpt_cli.photos.source import is_same
 from dpt_cli.pipeline.manifest import Manifest
 
 Record = Mapping[str, Any]
 
 PAGE_NAME = "index.html"
-# By task, the formats that hold values; the most exact first.
-VALUE_FORMATS = {"depth": ("npy", "png16"), "segment": ("npy", "labels")}
-
-# Those that are pictures, the one in the photograph's own frame first.
-_PICTURE_FORMATS = ("color", "overlay", "side")
+# By task, the formats that hold values; the most exact first, the smallest last.
+VALUE_FORMATS: Mapping[Task, Sequence[str]] = {
+    "depth": ("npy", "npz", "tiff", "exr", "pfm", "png16"),
+    "segment": ("npy", "labels"),
+}
+# The formats that are pictures, those with the photograph's frame first.
+_FRAMED_FORMATS = ("color", "gray")
+_PICTURE_FORMATS = (*_FRAMED_FORMATS, "overlay", "side")
 
 # To be raised with every change of what is written per picture.
 _VERSION = 1
+
+
+def writer_of(task: Task, kind: str) -> str:
+    """Return the format that a file is of, where `kind` may be a preset for one program."""
+    entry = formats_of(task).get(kind)
+    return entry.writer.rpartition(".")[2] or kind if entry else kind
 
 
 @dataclass
@@ -34,19 +45,28 @@ class Layer:
         files: Its files by format, relative to the output folder.
     """
 
-    task: str
+    task: Task
     record: Record
     files: dict[str, str] = field(default_factory=dict)
 
     @property
-    def picture_format(self) -> str:
-        """Return the format to show where no file holds values; empty where there is none."""
-        return next((kind for kind in _PICTURE_FORMATS if kind in self.files), "")
-
-    @property
     def value_format(self) -> str | None:
         """Return the format to read values from; None where no file holds them."""
-        return next((kind for kind in VALUE_FORMATS[self.task] if kind in self.files), None)
+        return self._first(VALUE_FORMATS[self.task])
+
+    @property
+    def picture_format(self) -> str | None:
+        """Return the format to show where no file holds values; None where there is none."""
+        return self._first(_PICTURE_FORMATS)
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether the picture has the photograph's frame; beside an overlay is its legend."""
+        return self._first(_FRAMED_FORMATS) is not None
+
+    def _first(self, wanted: Sequence[str]) -> str | None:
+        writers = {writer_of(self.task, kind): kind for kind in self.files}
+        return next((writers[writer] for writer in wanted if writer in writers), None)
 
 
 @dataclass

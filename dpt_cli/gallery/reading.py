@@ -1,6 +1,5 @@
-"""Read back a saved map, as the values that it was made of."""
+"""What the page needs of a saved map: its values, and the pixels of its pictures."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,18 @@ import numpy.typing as npt
 from PIL import Image
 
 from dpt_cli.errors import InputError
+from dpt_cli.formats.read import read_saved
 from dpt_cli.gallery.pictures import Layer
 
 Values = npt.NDArray[Any]
 
+_MAX_UINT16 = 65535
+
 
 def values_of(folder: Path, layer: Layer) -> Values | None:
-    """Return a map's values (H, W); None where no file of it holds them.
+    """Return a map's values (H, W), labels zero-based; None where no file of it holds them.
+
+    Values that a 16-bit picture only bounds, as they lie beyond its range, are NaN.
 
     Raises:
         InputError: The file cannot be read.
@@ -24,43 +28,31 @@ def values_of(folder: Path, layer: Layer) -> Values | None:
     if kind is None:
         return None
     path = folder / layer.files[kind]
-    if kind == "npy":
-        try:
-            array: Values = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {error}") from error
+    saved = read_saved(path)
+    values, levels = saved.values, saved.stored
+    if values is None or levels is None:
+        raise InputError(f"{path}: it does not say what its numbers are ({saved.layout})")
+    if saved.step is None:
+        return values
+    facts = layer.record["facts"]
+    if facts["quantity"] == "depth":
+        is_low, is_high = False, bool(facts.get("clipped_px"))
     else:
-        array = pixels_of(path)
-    if kind == "png16":
-        array = _depth_of_png16(array, layer.record["facts"])
-    if layer.task == "segment":
-        base = layer.record["settings"].get("label_base")
-        # Unknown is 255, or where classes count from 1 it is 0, which becomes 255.
-        array = array - np.uint8((1 if kind == "labels" else 0) if base is None else base)
-    if array.ndim != 2:
-        raise InputError(f"{path}: expected height and width, not the shape {array.shape}")
-    return array
+        low, high = np.float32(saved.facts["low"]), np.float32(saved.facts["high"])
+        is_low = facts["min"] is not None and bool(low > np.float32(facts["min"]))
+        is_high = facts["max"] is not None and bool(high < np.float32(facts["max"]))
+    is_bound = (is_low & (levels == 0)) | (is_high & (levels == _MAX_UINT16))
+    return np.where(is_bound, np.nan, values)
 
 
-def pixels_of(path: Path) -> npt.NDArray[Any]:
-    """Return a PNG's pixels: grey and palette indices as stored, (H, W); colours (H, W, 3) RGB.
+def pixels_of(path: Path) -> npt.NDArray[np.uint8]:
+    """Return a picture as uint8 (H, W, 3) RGB.
 
     Raises:
         InputError: It cannot be read.
     """
     try:
         with Image.open(path) as image:
-            pixels: npt.NDArray[Any] = np.asarray(image)
+            return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: {error}") from error
-    return pixels
-
-
-def _depth_of_png16(pixels: Values, facts: Mapping[str, Any]) -> Values:
-    levels = pixels.astype(np.float32)
-    if facts.get("quantity") == "depth":
-        # 0 is unknown; where pixels were clipped, 65535 is only a lower bound.
-        levels[(pixels == 0) | ((pixels == 65535) & bool(facts.get("clipped_px")))] = np.nan
-        return levels / np.float32(1000)
-    low, high = facts["min"] or 0.0, facts["max"] or 0.0
-    return np.float32(low) + levels * np.float32((high - low) / 65535)

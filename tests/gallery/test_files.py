@@ -103,6 +103,30 @@ def test_depth_is_the_maps_own(
     np.testing.assert_allclose(shown_values(layer), finite, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize(
+    ("kind", "quantity", "options", "unknown"),
+    [
+        ("npz", "depth", {}, ()),
+        ("png16", "inverse_depth", {}, ()),
+        ("png16", "inverse_depth", {"range": (20.0, 60.0)}, (0, 1, 3)),
+        ("png16", "depth", {}, (3,)),
+        ("kitti", "depth", {}, ()),
+    ],
+)
+def test_what_a_file_only_bounds_is_unknown(
+    tmp_path: Path, kind: str, quantity: str, options: dict[str, Any], unknown: tuple[int, ...]
+) -> None:
+    folder = OutputFolder(tmp_path)
+    values = np.array([[1.0, 10.0, 50.0, 80.0]], np.float32)
+    folder.add("a.png", {kind: values}, quantity=quantity, size=(4, 1), options=options)
+    invoke("gallery", folder.path)
+    (layer,) = about(folder, cards(folder)[0])["layers"]
+    expected = values.copy()
+    expected[0, list(unknown)] = np.nan
+    # KITTI's step is 1/256 m; all others are finer.
+    np.testing.assert_allclose(shown_values(layer), expected, rtol=0, atol=0.6 / 256)
+
+
 def test_a_large_map_is_sampled_not_averaged(tmp_path: Path) -> None:
     values = ramp(700, 1300, 0.0, 1.0)
     values[::2] += 10
@@ -120,16 +144,12 @@ def test_a_large_map_is_sampled_not_averaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "label_base", "first"),
-    [("npy", None, 0), ("labels", None, 1), ("npy", 1, 1), ("labels", 0, 0)],
+    ("kind", "label_base"), [("npy", None), ("labels", None), ("npy", 1), ("labels", 0)]
 )
-def test_classes_are_the_maps_own(
-    tmp_path: Path, kind: str, label_base: int | None, first: int
-) -> None:
+def test_classes_are_the_maps_own(tmp_path: Path, kind: str, label_base: int | None) -> None:
     folder = OutputFolder(tmp_path)
-    stored = LABELS + np.uint8(first)
     options = {"label_base": label_base}
-    folder.add("a.png", {kind: stored}, quantity="labels", size=(40, 30), options=options)
+    folder.add("a.png", {kind: LABELS}, quantity="labels", size=(40, 30), options=options)
     invoke("gallery", folder.path)
     (layer,) = about(folder, cards(folder)[0])["layers"]
     np.testing.assert_array_equal(unpacked(layer), LABELS)
@@ -147,7 +167,7 @@ def test_without_a_file_of_values_the_picture_is_shown(folder: OutputFolder) -> 
     colors = np.zeros((30, 40, 3), np.uint8)
     folder.add("b.png", {"color": colors}, quantity="depth", size=(40, 30))
     result = invoke("gallery", folder.path)
-    assert "npy" in result.stderr
+    assert "png16" in result.stderr
     (layer,) = about(folder, cards(folder)[1])["layers"]
     assert "data" not in layer
     assert (folder.path / unquote(layer["picture"])).is_file()
@@ -156,7 +176,7 @@ def test_without_a_file_of_values_the_picture_is_shown(folder: OutputFolder) -> 
 def test_maps_that_are_no_pictures_are_named_and_left_out(folder: OutputFolder) -> None:
     folder.add("b.png", {"stats": LABELS}, quantity="labels", size=(40, 30))
     result = invoke("gallery", folder.path, code=3)
-    assert "b_labels_stats.png" in result.stderr
+    assert "b_labels_stats.json" in result.stderr
     assert [card["data-name"] for card in cards(folder)] == ["a.png"]
 
 

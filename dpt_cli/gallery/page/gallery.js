@@ -335,8 +335,8 @@ function read(point) {
   if (!numbers) {
     byId("readout").textContent = "no values";
     byId("where").textContent = layer?.task === "depth"
-      ? "No file of this map holds them; --format npy or png16 does."
-      : "No file of this map holds them; --format labels or npy does.";
+      ? "No file of this map holds them; --format png16 does."
+      : "No file of this map holds them; --format labels does.";
     return;
   }
   if (!point) {
