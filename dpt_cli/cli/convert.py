@@ -66,7 +66,7 @@ def convert(
     Reads .npz, .exr, .tiff and 16-bit .png files that dpt wrote, and .npy and .pfm files that the
     manifest of their folder describes. The files are those that 'dpt depth' would have written.
 
-    Example: dpt convert out/ -o colours/ --range folder
+    Example: dpt convert dpt-out/ -o colours/ --range folder
     """
     names = chosen_formats(formats, preset, output)
     is_file = not output.is_dir() and format_of("depth", output) is not None

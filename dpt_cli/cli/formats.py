@@ -12,7 +12,10 @@ from dpt_cli.formats.table import formats_of
 
 @click.command("formats")
 def formats_command() -> None:
-    """List every format and preset: its files, what they hold, who reads them."""
+    """List every format and preset: its files, what they hold, who reads them.
+
+    Example: dpt formats
+    """
     for task in TASKS:
         entries = formats_of(task).values()
         _put_list(f"dpt {task} --format", [it for it in entries if not it.read_by])

@@ -5,7 +5,17 @@ import click
 # Parameter names by heading. What no list has comes first, under "Options".
 _HEADINGS: dict[str, tuple[str, ...]] = {
     "Input and output": (
-        *("task", "output", "formats", "preset", "colormap", "invert", "value_range", "percentile"),
+        *(
+            "task",
+            "output",
+            "formats",
+            "preset",
+            "size",
+            "colormap",
+            "invert",
+            "value_range",
+            "percentile",
+        ),
         *("opacity", "classes", "legend", "list_classes", "label_base", "gallery", "from_file"),
         *("nul", "images", "no_drift", "csv", "plot"),
     ),

@@ -32,7 +32,7 @@ def info(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     Reads .npy, .npz, .pfm, .exr, .tiff and .png files. Of files that dpt did not write it prints
     what can be known, and what cannot.
 
-    Example: dpt info out/photo_depth.npy
+    Example: dpt info dpt-out/photo_depth.npy
     """
     from dpt_cli.formats.read import read_saved
 

@@ -10,7 +10,14 @@ import click
 from dpt_cli.checkpoint.specs import PROTOCOLS, Protocol
 from dpt_cli.cli.complete import complete_devices, complete_models
 from dpt_cli.cli.correction import check_inputs
-from dpt_cli.cli.values import InputPath, MultipleOf, NameList, Resolution, check_device
+from dpt_cli.cli.values import (
+    InputPath,
+    MapSizeType,
+    MultipleOf,
+    NameList,
+    Resolution,
+    check_device,
+)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
@@ -26,6 +33,7 @@ class RunOptions:
     model: str | None
     weights: Path | None
     formats: tuple[str, ...]
+    size: Any
     resolution: tuple[int, int] | None
     multiple_of: int
     photo_protocol: Protocol
@@ -146,6 +154,14 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             show_default=True,
             metavar="LIST",
             help=f"Comma-separated: {', '.join(formats)}.",
+        ),
+        click.option(
+            "--size",
+            type=MapSizeType(),
+            default="photo",
+            show_default=True,
+            metavar="photo|network|N",
+            help="Size of the maps: the photograph's, the network's, or N px on the longer side.",
         ),
         click.option(
             "--resolution",

@@ -90,6 +90,7 @@ def _settings(
         force=options.force,
         dry_run=options.dry_run,
         max_errors=options.max_errors,
+        size=options.size,
         **scene,
     )
 

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from dpt_cli.errors import did_you_mean
 
 _MIN_SIDE_PX, _MAX_RESOLUTION_PX = 16, 16384
+_MAX_MAP_PX = 65536
 
 
 class NameList(click.ParamType[tuple[str, ...]]):
@@ -109,6 +110,25 @@ class Resolution(click.ParamType[tuple[int, int]]):
         if not all(_MIN_SIDE_PX <= side <= _MAX_RESOLUTION_PX for side in (width, height)):
             self.fail(f"{value}: a side is {_MIN_SIDE_PX} to {_MAX_RESOLUTION_PX} px", param, ctx)
         return height, width
+
+
+class MapSizeType(click.ParamType[Any]):
+    """`photo`, `network`, or a longer side in pixels."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse and bound the size."""
+        text = str(value)
+        if text in ("photo", "network"):
+            return text
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_MAP_PX):
+            self.fail(
+                f"{value!r} is not photo, network or a longer side of 1 to {_MAX_MAP_PX} px",
+                param,
+                ctx,
+            )
+        return int(text)
 
 
 class MultipleOf(click.ParamType[int]):

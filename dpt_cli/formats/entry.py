@@ -92,7 +92,7 @@ class Format:
         Args:
             file: Takes the bytes.
             result: The map.
-            rgb: The photograph, uint8 (H, W, 3), where it is needed.
+            rgb: The photograph, uint8 (H, W, 3), where it is needed; resized to the map.
             options: The values of `options`, and others that do not matter here.
 
         Returns:
@@ -103,6 +103,10 @@ class Format:
             ArgumentError: The map is of a quantity that the format does not take.
         """
         self.check(getattr(result, "quantity", "labels"))
+        if self.needs_photograph and rgb is not None:
+            from dpt_cli.maps.paint import resized
+
+            rgb = resized(rgb, result.shape)
         module, _, function = (self.writer or f"{_MODULES[self.task]}.{self.name}").partition(".")
         write = getattr(importlib.import_module(f"dpt_cli.formats.{module}"), function)
         return write(file, result, rgb, {**options, **dict(self.fixed)}) or {}

@@ -81,6 +81,16 @@ def painted(indices: npt.NDArray[np.uint8], table: RGB) -> RGB:
     return np.asarray(cv2.applyColorMap(indices, colors), np.uint8)
 
 
+def resized(rgb: RGB, size_hw: tuple[int, ...]) -> RGB:
+    """Return a picture, uint8 (H, W, 3), in the size of a map; as it is where that is its own."""
+    import cv2
+
+    height, width = size_hw
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def strips(num_rows: int) -> Iterator[slice]:
     """Return slices of rows that together are all of them."""
     return (slice(start, start + _STRIP_ROWS) for start in range(0, num_rows, _STRIP_ROWS))

@@ -104,6 +104,11 @@ class DepthMap(_WithProvenance):
     camera: Camera | None = None
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Return its height and width [px]."""
+        return self.values.shape
+
+    @property
     def is_metric(self) -> bool:
         """Whether the values are metres."""
         return self.quantity == "depth"
@@ -184,6 +189,11 @@ class LabelMap(_WithProvenance):
 
     labels: npt.NDArray[np.uint8]
     provenance: Provenance = Provenance()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return its height and width [px]."""
+        return self.labels.shape
 
     def to_pil(self, classes: Collection[int] | None = None) -> "Image":
         """Return the map in ADE20K's colours.

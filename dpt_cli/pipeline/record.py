@@ -138,6 +138,8 @@ def _shared_settings(spec: CheckpointSpec, settings: RunSettings) -> dict[str, A
         "precision": expected_precision(run, engine),
         "engine": engine,
         "fov_deg": settings.fov_deg,
+        # None for the default: what was made before there was a choice stays done.
+        "size": None if settings.size == "photo" else settings.size,
     }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dpt_cli.pipeline.lazy_engine import LazyEngine
     from dpt_cli.pipeline.manifest import Manifest
     from dpt_cli.pipeline.record import Record
+    from dpt_cli.predict.predictor import MapSize
 
 # After this many failures in a row for the same unforeseen cause the next would fail too.
 _MAX_IN_A_ROW = 5
@@ -244,6 +245,7 @@ def run(
     registry: str | Path | None = None,
     known: KnownDistances | None = None,
     fov: float | None = None,
+    size: "MapSize" = "photo",
     **options: Any,
 ) -> Generator[Event, None, None]:
     """Turn photographs into files, as `dpt depth` and `dpt segment` do, and yield events.
@@ -273,6 +275,7 @@ def run(
         known: Distances that turn relative depth into metres, e.g. of `known_from_csv`.
         fov: Field of view along the longer side of photographs whose file has no focal length
             [degrees].
+        size: Size of the maps: `photo`, `network`, or the longer side [px].
         **options: Options of the formats: `colormap`, `invert`, `range`, `percentile`,
             `edge_threshold`, `max_points`; `opacity`, `classes`, `legend`.
 
@@ -290,7 +293,7 @@ def run(
     names = tuple(formats) if formats is not None else tuple(entries)[:1]
     for name in (*names, *options):
         if name not in (*entries, *DEFAULT_OPTIONS[task]):
-            raise ValueError(f"unentries format or option {name!r}; formats: {', '.join(entries)}")
+            raise ValueError(f"unknown format or option {name!r}; formats: {', '.join(entries)}")
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     settings = RunSettings(
         formats=names,
@@ -303,6 +306,7 @@ def run(
         force=force,
         known=known,
         fov_deg=fov,
+        size=size,
     )
     return plan_run(spec, [Path(it) for it in given], settings).events()
 

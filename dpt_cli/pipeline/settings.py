@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpt_cli.calibration.known import KnownDistances
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from dpt_cli.predict.predictor import MapSize
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class RunSettings:
         known: Distances that turn relative depth into metres; None for none.
         fov_deg: Field of view along the longer side of photographs whose file has no focal length
             [degrees]; None where it is not known.
+        size: Size of the maps; see `predict.predictor.map_size`.
     """
 
     formats: tuple[str, ...]
@@ -54,6 +58,7 @@ class RunSettings:
     max_errors: int = 0
     known: KnownDistances | None = None
     fov_deg: float | None = None
+    size: "MapSize" = "photo"
 
 
 def map_quantity(spec: CheckpointSpec, settings: RunSettings) -> str:

@@ -17,7 +17,7 @@ from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.local import Stages
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import RunSettings
-from dpt_cli.predict.predictor import Prepared, finish, infer, prepare, provenance_of
+from dpt_cli.predict.predictor import MapSize, Prepared, finish, infer, prepare, provenance_of
 
 RGB = npt.NDArray[np.uint8]
 
@@ -59,6 +59,7 @@ class Finish:
     engine: LazyEngine
     known: KnownDistances | None = None
     fov_deg: float | None = None
+    size: MapSize = "photo"
 
     def __call__(self, raw: RawOutput, prepared: Prepared, job: Job) -> DepthMap | LabelMap:
         """Return the map (H, W).
@@ -68,7 +69,7 @@ class Finish:
         """
         weights = self.engine.weights
         made_by = provenance_of(self.spec, self.engine.load(), weights.label, weights.sha256)
-        result = finish(raw, prepared, self.spec, made_by)
+        result = finish(raw, prepared, self.spec, made_by, self.size)
         if isinstance(result, DepthMap):
             if self.fov_deg is not None and result.camera is None:
                 camera = Camera.from_fov(self.fov_deg, result.values.shape, "option")
@@ -93,7 +94,7 @@ def stages_of(
         prepare=Prepare(spec, settings.resolution, settings.multiple_of),
         load=engine.num_at_once,
         infer=Infer(engine),
-        finish=Finish(spec, engine, settings.known, settings.fov_deg),
+        finish=Finish(spec, engine, settings.known, settings.fov_deg, settings.size),
         write=write,
         keeps_photographs=any(formats[name].needs_photograph for name in settings.formats),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ from dpt_cli.predict.preprocess import network_input, network_size
 if TYPE_CHECKING:
     from dpt_cli.engine import Engine, RawOutput
 
+# Of a map: the photograph's, the network's, or its longer side [px].
+MapSize = Literal["photo", "network"] | int
 MapT = TypeVar("MapT", DepthMap, LabelMap)
 
 
@@ -97,12 +99,33 @@ def provenance_of(
     )
 
 
+def map_size(
+    size: MapSize, photo_hw: tuple[int, int], network_hw: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the height and width of a map [px].
+
+    Args:
+        size: `photo`, `network`, or the longer side [px], the photograph's aspect ratio kept.
+        photo_hw: Size of the upright photograph [px].
+        network_hw: Size that the network sees [px].
+    """
+    if isinstance(size, str):
+        return photo_hw if size == "photo" else network_hw
+    height, width = (max(1, round(side * size / max(photo_hw))) for side in photo_hw)
+    return height, width
+
+
 def finish(
-    raw: "RawOutput", prepared: Prepared, spec: CheckpointSpec, made_by: Provenance
+    raw: "RawOutput",
+    prepared: Prepared,
+    spec: CheckpointSpec,
+    made_by: Provenance,
+    size: MapSize = "photo",
 ) -> DepthMap | LabelMap:
     """Bring a raw output to the photograph's frame: metres where the weights are metric.
 
-    Of logits it takes the best class of each pixel.
+    Of logits it takes the best class of each pixel. The camera's focal length follows the size; at
+    the network's size, whose aspect ratio is another, there is none.
     """
     from dpt_cli.predict.postprocess import resize_depth, resize_labels
 
@@ -112,12 +135,16 @@ def finish(
         precision=raw.precision,
         photo_hw=prepared.photo_hw,
     )
+    map_hw = map_size(size, prepared.photo_hw, prepared.network_hw)
     if spec.task == "segment":
-        labels = resize_labels(raw.values, prepared.photo_hw, spec.output.interpolation)
+        labels = resize_labels(raw.values, map_hw, spec.output.interpolation)
         return LabelMap(labels, provenance)
-    values = resize_depth(raw.values, prepared.photo_hw, spec.output)
+    values = resize_depth(raw.values, map_hw, spec.output)
     quantity: Quantity = "depth" if spec.output.quantity == "depth" else "inverse_depth"
-    camera = None if prepared.focal_px is None else Camera(prepared.focal_px, "exif")
+    camera = None
+    if prepared.focal_px is not None and size != "network":
+        scale = max(map_hw) / max(prepared.photo_hw)
+        camera = Camera(prepared.focal_px * scale, "exif")
     return DepthMap(values, quantity, provenance, camera=camera)
 
 
