@@ -1,8 +1,8 @@
-"""The contenders of `peers.py`: one network a process, which runs whenever a line comes in.
+"""The contenders of `peers.py`: one network per process, which runs once per line of input.
 
-On a GPU half precision is what each calls so: transformers' and the authors' whole network in fp16.
+On a GPU, all run in fp16; transformers and the authors' code convert the whole network to it.
 
-Also run by the authors' own Python, so nothing of ours is imported before it is needed.
+This file also runs in the authors' Python environment, so it imports dpt_cli only where needed.
 """
 
 import json
@@ -18,12 +18,12 @@ import numpy as np
 
 Forward = Callable[[], np.ndarray]
 
-# As dpt_cli/model/timm_parts.py declares them, whose import would bring timm into what is measured.
+# As in dpt_cli/model/timm_parts.py, which is not imported because it would import timm.
 _TORCHVISION_OPERATORS = ("torchvision::nms", "torchvision::qnms")
 
 
 def import_transformers() -> Any:
-    """Import transformers also where torchvision was built for another torch than this one."""
+    """Import transformers, even if torchvision was built for another torch than this one."""
     import torch
 
     try:
@@ -69,12 +69,12 @@ def _on_torch(network: Any, image: np.ndarray, device: str, precision: str) -> F
 def transformers(
     _model: str, folder: Path, image: np.ndarray, device: str, precision: str
 ) -> Forward:
-    """Return transformers, eager, as `from_pretrained` gives it."""
+    """Return transformers' eager network from `from_pretrained`."""
     return _on_torch(_transformers_network(folder), image, device, precision)
 
 
 def authors(model: str, folder: Path, image: np.ndarray, device: str, precision: str) -> Forward:
-    """Return the authors' code, from the checkout in AUTHORS; on a GPU with its `--optimize`."""
+    """Return the authors' code from the checkout in AUTHORS; on a GPU, as with `--optimize`."""
     sys.path.insert(0, os.environ["AUTHORS"])
     from dpt.models import DPTDepthModel
 
@@ -89,7 +89,7 @@ def authors(model: str, folder: Path, image: np.ndarray, device: str, precision:
 
 
 def onnxruntime(_model: str, folder: Path, image: np.ndarray, *_where: str) -> Forward:
-    """Return ONNX Runtime on transformers' network, exported as it is at this size."""
+    """Return ONNX Runtime on transformers' network, exported unchanged at this size."""
     import onnxruntime as ort
 
     file = folder / f"plain-{image.shape[2]}.onnx"
@@ -106,7 +106,7 @@ def onnxruntime(_model: str, folder: Path, image: np.ndarray, *_where: str) -> F
 
 
 def openvino(_model: str, folder: Path, image: np.ndarray, *_where: str) -> Forward:
-    """Return OpenVINO on transformers' network, exported as it is at this size, in fp32."""
+    """Return OpenVINO on transformers' network, exported unchanged at this size, in fp32."""
     from dpt_cli.engine.openvino.engine import import_openvino
 
     ov = import_openvino()
@@ -131,7 +131,7 @@ def dpt(
     engine: str = "torch",
     cuda_graphs: bool = False,
 ) -> Forward:
-    """Return one of our engines."""
+    """Return one of `dpt`'s engines."""
     from dpt_cli.checkpoint.registry import load_registry
     from dpt_cli.predict.load import find_weights, load_engine
 
@@ -148,7 +148,7 @@ def dpt(
 
 
 def least(model: str, _folder: Path, image: np.ndarray, device: str, precision: str) -> Forward:
-    """Return a plain matrix product and a plain convolution of as many operations, no network."""
+    """Return a plain matrix product and a plain convolution with as many operations."""
     import torch
     import torch.nn.functional as F
 
@@ -188,7 +188,7 @@ CONTENDERS: dict[str, Callable[[str, Path, np.ndarray, str, str], Forward]] = {
 
 
 def runs_on(name: str, device: str) -> bool:
-    """Tell whether a contender is one of a CPU's or one of a GPU's."""
+    """Return whether a contender runs on a device."""
     if device == "cpu":
         return "--cuda-graphs" not in name
     return "OpenVINO" not in name and "ONNX" not in name
@@ -196,7 +196,7 @@ def runs_on(name: str, device: str) -> bool:
 
 def _main() -> None:
     name, model, folder, image_file, output_file, device, precision, batch_size = sys.argv[1:]
-    # Whatever libraries print must not be taken for an answer.
+    # Keep what libraries print apart from the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")

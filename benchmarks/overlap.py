@@ -1,10 +1,10 @@
-"""A folder of 12-megapixel JPEGs in, colour PNG out: how busy the cores are, and with what.
+"""Measures how busy the cores are, and with what: 12-megapixel JPEGs to colour PNGs.
 
     python benchmarks/overlap.py --photos DIR [--model tiny] [--count 40] [--formats color]
 
-Photographs are enlarged to 4000 x 3000. Wall time is compared with the process's CPU time over the
-cores: 1.0 is a machine that never waits. The stages are timed in a second run, in threads of their
-own, by the CPU time of those threads.
+Photographs are enlarged to 4000 x 3000. Wall time is compared with the process's CPU time divided
+by the number of cores: 1.0 is a machine that never waits. A second run measures the CPU time of
+each stage in its threads.
 """
 
 import os
@@ -42,13 +42,13 @@ def main(
     formats: str,
     count: int,
 ) -> None:
-    """Run the command twice: as it is, and with its stages timed."""
+    """Run the command twice: unchanged, and with its stages timed."""
     with tempfile.TemporaryDirectory() as work:
         inputs = _enlarged(photos, Path(work, "in"), count)
         arguments = ["depth", str(inputs), "--model", model, "--format", formats, "--quiet"]
         arguments += ["--engine", engine, "--device", device]
         arguments += ["--weights", str(weights)] if weights else []
-        # Once, so that no conversion is in what is measured.
+        # Once before, so that no conversion is measured.
         _run([*arguments, "-o", str(Path(work, "warm"))])
         wall_s, cpu_s = _run([*arguments, "-o", str(Path(work, "out"))])
         cores = os.cpu_count() or 1
@@ -57,7 +57,7 @@ def main(
             f"ratio {wall_s / (cpu_s / cores):.2f}"
         )
         for stage, seconds in _stages([*arguments, "-o", str(Path(work, "staged"))]):
-            click.echo(f"{stage:>10}  {seconds / count:.3f} s a photograph")
+            click.echo(f"{stage:>10}  {seconds / count:.3f} s per photograph")
 
 
 def _enlarged(photos: Path, folder: Path, count: int) -> Path:
@@ -82,7 +82,7 @@ def _run(arguments: list[str]) -> tuple[float, float]:
 
 
 def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
-    """Yield each stage's CPU time [s], as seen from its own threads."""
+    """Yield each stage's CPU time in its threads [s]."""
     from click.testing import CliRunner
 
     from dpt_cli.cli import dpt
@@ -103,7 +103,7 @@ def _stages(arguments: list[str]) -> Iterator[tuple[str, float]]:
 
         return call
 
-    cv2.setNumThreads(1)  # else some of a stage's work is in OpenCV's threads
+    cv2.setNumThreads(1)  # otherwise OpenCV's threads do some of the work
     record.read_stamped = timed("read", record.read_stamped, time.thread_time)
     stages.decode_photo = timed("decode", stages.decode_photo, time.thread_time)
     stages.prepare = timed("prepare", stages.prepare, time.thread_time)

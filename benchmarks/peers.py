@@ -1,11 +1,12 @@
-"""`dpt` beside its peers: the same weights and the same pictures, turn by turn.
+"""Compares `dpt` with its peers: the same weights and pictures, taking turns.
 
     python benchmarks/peers.py --photos DIR --work DIR [--authors CHECKOUT --authors-python PYTHON]
     python benchmarks/peers.py ... --device cuda --batch-sizes 1,16
 
-Warm: one network a process, all loaded, each in turn; cold: whole processes, each in turn; folder:
-one run each over many photographs. Weights are filled by formula, so int8 is calibrated for its
-speed alone. Ratios are of the same turn, so that a busy machine is busy for all.
+Warm: loaded networks, one per process, taking turns. Cold: whole processes, taking turns. Folder:
+one run each over many photographs. Weights are filled by formula, so int8 is calibrated only for
+speed.
+Ratios compare times of the same turn, so that a busy machine is busy for all.
 """
 
 import json
@@ -23,7 +24,7 @@ import click
 import numpy as np
 from contenders import CONTENDERS, import_transformers, runs_on
 
-# No torch up here: a child's peak memory counts from the moment of its fork.
+# No torch here: a child's peak memory includes that of its parent at the fork.
 
 _ROOT = Path(__file__).resolve().parents[1]
 _HERE = Path(__file__).resolve()
@@ -44,8 +45,8 @@ _path = click.Path(path_type=Path, resolve_path=True)
 @click.option("--photos", type=_path, help="A folder of photographs.")
 @click.option("--work", type=_path, help="A folder for weights (6 GB) and maps.")
 @click.option("--models", default="large,hybrid", show_default=True)
-@click.option("--runs", default=7, show_default=True, help="Turns, warm and cold.")
-@click.option("--count", default=200, show_default=True, help="Photographs of the folder run.")
+@click.option("--runs", default=7, show_default=True, help="Number of turns, warm and cold.")
+@click.option("--count", default=200, show_default=True, help="Photographs in the folder run.")
 @click.option("--parts", default=",".join(_PARTS), show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--batch-sizes", default="1", show_default=True)
@@ -66,40 +67,44 @@ def main(
     authors: Path | None,
     authors_python: str | None,
 ) -> None:
-    """Measure and print Markdown tables: in fp32 on a CPU, in fp16 on a GPU."""
+    """Measure in fp32 on a CPU or fp16 on a GPU, and print Markdown tables."""
     if ctx.invoked_subcommand:
         return
     if photos is None or work is None:
-        raise click.UsageError("--photos and --work are needed")
+        raise click.UsageError("--photos and --work are required")
     os.environ["HF_HOME"] = str(work / "home")
     chosen = parts.split(",")
     pictures = sorted(it for it in photos.iterdir() if it.suffix.lower() in (".jpg", ".png"))
     for model in models.split(","):
         folder = work / model
-        _own("prepare", model, folder, pictures[0])
+        _run_here("prepare", model, folder, pictures[0])
         for batch_size in batch_sizes.split(",") if "warm" in chosen else ():
             names = [name for name in CONTENDERS if authors or "authors" not in name]
             names = [name for name in names if name not in without and runs_on(name, device)]
-            _tell(f"{model}, a forward of {batch_size} at {_SIDE_PX} x {_SIDE_PX} [s]")
+            _print_heading(
+                f"{model}, a forward pass of {batch_size} at {_SIDE_PX} x {_SIDE_PX} [s]"
+            )
             what = (device, "fp16" if device == "cuda" else "fp32", batch_size)
             _print_rows(_warm(names, model, folder, what, runs, authors, authors_python))
         if "cold" in chosen:
-            _tell(f"{model}, one photograph, a whole process")
+            _print_heading(f"{model}, one photograph, a whole process")
             photo = folder / "square.png"
             _print_processes(_processes(model, folder, photo, device, 1, without), runs)
     if "folder" in chosen:
         model = models.rpartition(",")[2]
         few = _squares(work / f"photos-{count}", pictures[:count])
         for batch_size in map(int, batch_sizes.split(",")):
-            _tell(f"{model}, {count} photographs in batches of {batch_size}, a whole process")
+            _print_heading(
+                f"{model}, {count} photographs in batches of {batch_size}, a whole process"
+            )
             _print_processes(_processes(model, work / model, few, device, batch_size, without), 1)
 
 
-def _tell(line: str) -> None:
+def _print_heading(line: str) -> None:
     click.echo(f"\n### {line}\n")
 
 
-def _own(*arguments: object) -> None:
+def _run_here(*arguments: object) -> None:
     subprocess.run([sys.executable, _HERE, *map(str, arguments)], check=True, env=_environment())
 
 
@@ -178,7 +183,7 @@ def _ratio(base: Sequence[float], seconds: Sequence[float]) -> str:
 def _processes(
     model: str, folder: Path, photos: Path, device: str, batch_size: int, without: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return the commands that do the same work: maps of photographs, as colour PNG files."""
+    """Return commands that all make maps of the same photographs."""
     maps = folder / "maps"
     theirs = [sys.executable, str(_HERE), "pipeline", *map(str, (folder, photos, maps))]
     theirs += [device, str(batch_size)]
@@ -195,7 +200,9 @@ def _processes(
 
 def _print_processes(commands: dict[str, list[str]], runs: int) -> None:
     turns = [{name: _watch(command) for name, command in commands.items()} for _ in range(runs)]
-    click.echo("| | wall [s] | of the pipeline's | CPU [s] | peak memory [GB] | GPU busy [%] |")
+    click.echo(
+        "| | wall [s] | relative to the pipeline | CPU [s] | peak memory [GB] | GPU busy [%] |"
+    )
     click.echo("| --- | --- | --- | --- | --- | --- |")
     first = next(iter(commands))
     for name in commands:
@@ -215,8 +222,8 @@ def _watch(command: Sequence[str]) -> tuple[float, float, float, float]:
     """Run a command.
 
     Returns:
-        Its wall time [s], CPU time [s], peak resident memory [GB], and the share of the time in
-        which the GPU ran anything, start-up included [%], NaN without one.
+        Its wall time [s], CPU time [s], peak resident memory [GB], and the share of the time that
+        the GPU was busy, start-up included [%]; NaN without a GPU.
     """
     with _GpuWatch() as gpu:
         started = time.perf_counter()
@@ -231,7 +238,7 @@ def _watch(command: Sequence[str]) -> tuple[float, float, float, float]:
 
 
 class _GpuWatch:
-    """How busy the GPU was meanwhile, as its driver tells ten times a second."""
+    """Samples how busy the GPU is, ten times per second."""
 
     _QUERY = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100")
 
@@ -245,12 +252,12 @@ class _GpuWatch:
     def __exit__(self, *_error: object) -> None:
         if self._process is not None:
             self._process.terminate()
-            told = self._process.communicate()[0].split()
-            self.busy = mean(map(float, told)) if told else self.busy
+            samples = self._process.communicate()[0].split()
+            self.busy = mean(map(float, samples)) if samples else self.busy
 
 
 def _squares(folder: Path, pictures: Iterable[Path]) -> Path:
-    """Write the pictures' middle squares, which both see at one size."""
+    """Write the pictures' central squares, which all contenders see at one size."""
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -263,7 +270,7 @@ def _squares(folder: Path, pictures: Iterable[Path]) -> Path:
     return folder
 
 
-# The commands below run in processes of their own.
+# Each of the commands below runs in its own process.
 
 
 @main.command(hidden=True)
@@ -271,7 +278,7 @@ def _squares(folder: Path, pictures: Iterable[Path]) -> Path:
 @click.argument("folder", type=_path)
 @click.argument("photo", type=_path)
 def prepare(model: str, folder: Path, photo: Path) -> None:
-    """Fill a folder: the weights in both layouts, the network's input, the int8 conversion."""
+    """Write the weights in both layouts, the network's input and the int8 conversion."""
     import torch
     from safetensors.torch import save_file
 
@@ -301,7 +308,7 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
         part.rename(weights)
     transformers = import_transformers()
     transformers.DPTConfig(**transformers_options(f"{model}-depth")).save_pretrained(folder)
-    # What the published repositories say: squashed to a square, bilinear.
+    # As in the published repositories: resized to a square, bilinear.
     transformers.DPTImageProcessor(
         size={"height": _SIDE_PX, "width": _SIDE_PX},
         resample=2,
@@ -312,7 +319,7 @@ def prepare(model: str, folder: Path, photo: Path) -> None:
 
 
 def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
-    """Convert with what a trained network keeps in fp32, whatever the formula's would need."""
+    """Convert with the parts in fp32 that trained weights need."""
     from dpt_cli.checkpoint.integrity import converted_path
     from dpt_cli.checkpoint.registry import load_registry
     from dpt_cli.engine.openvino.files import Conversion
@@ -329,7 +336,7 @@ def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
         place = converted_path(found.sha256, spec.architecture)
         source = Conversion.open(place, made_of(spec, found.sha256, "fp32"))
         quantize(source, [image], KEPT_IN_FP32[0], folder)
-        seal(folder, made_of(spec, found.sha256, "int8"), remark="for its speed alone")
+        seal(folder, made_of(spec, found.sha256, "int8"), remark="only to measure its speed")
 
 
 @main.command(hidden=True)
@@ -339,7 +346,7 @@ def _prepare_int8(model: str, weights: Path, image: np.ndarray) -> None:
 @click.argument("device")
 @click.argument("batch_size", type=int)
 def pipeline(folder: Path, photos: Path, maps: Path, device: str, batch_size: int) -> None:
-    """Make maps as transformers' documentation shows."""
+    """Make maps as in transformers' documentation."""
     estimate = import_transformers().pipeline(
         "depth-estimation",
         model=str(folder),

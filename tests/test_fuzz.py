@@ -18,7 +18,7 @@ _SECONDS = float(os.environ.get("DPT_FUZZ_SECONDS", "60"))
 _FUZZ = """
 import collections, random, sys, time
 import numpy as np
-from dpt_cli.photos.decode import decode_rgb
+from dpt_cli.photos.decode import decode_photo
 from dpt_cli.errors import InputError
 from dpt_cli.photos.headers import is_deep, picture_size
 from test_inputs import LOSSLESS, LOSSY, SIZED, with_app1, exif, jpeg, png
@@ -55,7 +55,7 @@ while time.monotonic() < ends:
         continue
     started = time.monotonic()
     try:
-        rgb = decode_rgb(bytes(data))
+        rgb = decode_photo(bytes(data)).rgb
     except InputError as error:
         assert str(error) and "\\n" not in str(error), error
         counts["refused"] += 1

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dpt_cli.errors import InputError
-from dpt_cli.photos.decode import MAX_PIXELS, decode_rgb, read_rgb
+from dpt_cli.photos.decode import MAX_PIXELS, decode_photo, read_rgb
 from dpt_cli.photos.find import Found, find_photographs
 from dpt_cli.photos.headers import is_deep, picture_size
 from front_door import FrontDoor, paths
@@ -321,14 +321,16 @@ UPRIGHT: dict[int, Callable[[Rgb], Rgb]] = {
 def test_the_exif_turn_of_a_jpeg_is_applied(orientation: int) -> None:
     stored = jpeg()
     turned = with_app1(stored, b"Exif\0\0" + exif(orientation))
-    np.testing.assert_array_equal(decode_rgb(turned), UPRIGHT[orientation](decode_rgb(stored)))
+    np.testing.assert_array_equal(
+        decode_photo(turned).rgb, UPRIGHT[orientation](decode_photo(stored).rgb)
+    )
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_the_exif_turn_of_a_png_is_applied(orientation: int) -> None:
     stored = png()
     turned = stored[:33] + png_chunk(b"eXIf", exif(orientation)) + stored[33:]
-    np.testing.assert_array_equal(decode_rgb(turned), UPRIGHT[orientation](photograph()))
+    np.testing.assert_array_equal(decode_photo(turned).rgb, UPRIGHT[orientation](photograph()))
 
 
 def avif(orientation: int = 1) -> bytes:
@@ -344,7 +346,7 @@ def test_the_turn_and_mirror_of_an_avif_are_applied(orientation: int) -> None:
     data = avif(orientation)
     with Image.open(io.BytesIO(data)) as image:
         pillows = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    rgb = decode_rgb(data)
+    rgb = decode_photo(data).rgb
     assert rgb.flags.c_contiguous
     assert rgb.shape == UPRIGHT[orientation](photograph()).shape == pillows.shape
     for expected in (UPRIGHT[orientation](photograph()), pillows):
@@ -356,11 +358,11 @@ def test_the_turn_and_mirror_of_an_avif_are_applied(orientation: int) -> None:
 def test_an_avif_is_read_where_opencv_has_none(
     monkeypatch: pytest.MonkeyPatch, orientation: int
 ) -> None:
-    expected = decode_rgb(avif(orientation))
+    expected = decode_photo(avif(orientation)).rgb
     monkeypatch.setattr(cv2, "haveImageWriter", lambda _name: False)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
     # Two decoders of the same libavif, whose YCbCr to RGB rounds differently.
-    assert np.abs(decode_rgb(avif(orientation)).astype(int) - expected).max() <= 2
+    assert np.abs(decode_photo(avif(orientation)).rgb.astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("has_box", [True, False])
@@ -373,8 +375,8 @@ def test_the_exif_of_an_avif_does_not_turn_it(has_box: bool) -> None:
     maker = struct.pack(">HHII", 0x010F, 2, 6, 26)  # Pillow writes all tags but the orientation
     assert data.count(maker) == 1
     both = data.replace(maker, struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0))
-    np.testing.assert_array_equal(decode_rgb(both), decode_rgb(data))
-    assert decode_rgb(both).shape == ((64, 48, 3) if has_box else (48, 64, 3))
+    np.testing.assert_array_equal(decode_photo(both).rgb, decode_photo(data).rgb)
+    assert decode_photo(both).rgb.shape == ((64, 48, 3) if has_box else (48, 64, 3))
 
 
 @pytest.mark.parametrize("damaged", [b"irot", b"imir", b"ipma", b"ipco", b"iprp", b"pitm"])
@@ -385,7 +387,7 @@ def test_an_avif_with_odd_boxes_is_read_or_refused(damaged: bytes) -> None:
         odd = bytearray(data)
         odd[at + offset] ^= 0xFF
         with contextlib.suppress(InputError):
-            decode_rgb(bytes(odd))
+            decode_photo(bytes(odd))
 
 
 def gray() -> Image.Image:
@@ -450,7 +452,7 @@ LOSSLESS: dict[str, Callable[[], tuple[bytes, Rgb]]] = {
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_lossless_files_give_their_exact_rgb(kind: str) -> None:
     data, expected = LOSSLESS[kind]()
-    np.testing.assert_array_equal(decode_rgb(data), expected)
+    np.testing.assert_array_equal(decode_photo(data).rgb, expected)
 
 
 LOSSY: dict[str, Callable[[], bytes]] = {
@@ -465,7 +467,7 @@ LOSSY: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", LOSSY)
 def test_lossy_files_give_nearly_their_rgb(kind: str) -> None:
-    difference = decode_rgb(LOSSY[kind]()).astype(int) - photograph()
+    difference = decode_photo(LOSSY[kind]()).rgb.astype(int) - photograph()
     # A smooth picture loses 1 to 2 levels in these; swapped channels would differ by 50.
     assert np.abs(difference).mean() < 4
 
@@ -476,7 +478,7 @@ def test_the_first_frame_of_an_animation_is_taken(kind: str) -> None:
         pytest.skip("OpenCV before 4.11 reads no animations")
     image = Image.fromarray(photograph())
     data = encoded(image, kind, save_all=True, append_images=[Image.new("RGB", image.size)])
-    difference = decode_rgb(data).astype(int) - photograph()
+    difference = decode_photo(data).rgb.astype(int) - photograph()
     # 256 colours; the black second frame would differ by more than 100.
     assert np.abs(difference).mean() < 10
 
@@ -487,13 +489,13 @@ def test_the_first_frame_of_an_animation_is_taken(kind: str) -> None:
     ids=["float", "int32"],
 )
 def test_numbers_without_a_white_level_are_stretched(values: npt.NDArray[np.generic]) -> None:
-    rgb = decode_rgb(opencv(".tif", np.repeat(values, 2, axis=0)))
+    rgb = decode_photo(opencv(".tif", np.repeat(values, 2, axis=0))).rgb
     np.testing.assert_array_equal(rgb[0, :, 0], [0, 51, 255])
 
 
 def test_values_that_are_not_finite_are_black() -> None:
     values = np.array([[0, np.nan, np.inf, 1]], np.float32)
-    assert decode_rgb(opencv(".tif", values))[0, :, 1].tolist() == [0, 0, 0, 255]
+    assert decode_photo(opencv(".tif", values)).rgb[0, :, 1].tolist() == [0, 0, 0, 255]
 
 
 @pytest.mark.parametrize("kind", ["plain", "turned"])
@@ -507,7 +509,7 @@ def test_the_pixels_are_those_of_imread(tmp_path: Path, kind: str) -> None:
 
 
 def test_arrays_of_bytes_are_decoded_like_bytes() -> None:
-    np.testing.assert_array_equal(decode_rgb(np.frombuffer(png(), np.uint8)), photograph())
+    np.testing.assert_array_equal(decode_photo(np.frombuffer(png(), np.uint8)).rgb, photograph())
 
 
 @pytest.mark.parametrize("name", ["Zürich 東京 🗼.jpg", "png called.jpg", "no suffix"])
@@ -595,7 +597,7 @@ def test_what_is_not_a_whole_picture_is_refused_in_one_line(
 
 
 def test_a_whole_jpeg_with_a_thumbnail_is_read() -> None:
-    assert decode_rgb(thumbnail_jpeg()).shape == (400, 400, 3)
+    assert decode_photo(thumbnail_jpeg()).rgb.shape == (400, 400, 3)
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "nothing"])
@@ -642,7 +644,7 @@ def test_the_decoders_write_nothing_to_stderr(
     data: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with contextlib.suppress(InputError):
-        decode_rgb(data)
+        decode_photo(data)
     assert capfd.readouterr().err == ""
 
 

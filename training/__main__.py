@@ -1,4 +1,4 @@
-"""`python -m training`: make the weights that `--model tiny` loads."""
+"""`python -m training`: makes the weights that `--model tiny` loads."""
 
 import json
 import os
@@ -21,14 +21,18 @@ def main() -> None:
 @click.option("--teachers", type=_FOLDER, required=True, help="The two teachers' files.")
 @click.option("--work", type=_WORK, required=True, help="Cache, checkpoints, log and result.")
 @click.option("--steps", default=5600, show_default=True, help="Length of the schedule.")
-@click.option("--stop-at", type=int, help="Stop earlier; the same command without it goes on.")
+@click.option(
+    "--stop-at", type=int, help="Stop earlier; the same command without this option continues."
+)
 @click.option("--batch-size", default=8, show_default=True)
 @click.option("--scenes", default=1200, show_default=True, help="Scenes to render.")
-@click.option("--scene-share", default=0.1, show_default=True, help="Their part of a batch.")
-@click.option("--labels-weight", default=0.25, show_default=True, help="0: depth alone.")
+@click.option(
+    "--scene-share", default=0.1, show_default=True, help="Share of rendered scenes in a batch."
+)
+@click.option("--labels-weight", default=0.25, show_default=True, help="0 trains depth only.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--processes", type=int, help="One a core by default; one where there is a GPU.")
-@click.option("--branch-from", type=click.Path(path_type=Path), help="A checkpoint to begin with.")
+@click.option("--processes", type=int, help="By default one per core, or one if there is a GPU.")
+@click.option("--branch-from", type=click.Path(path_type=Path), help="A checkpoint to start from.")
 def run(
     photos: Path,
     teachers: Path,
@@ -43,7 +47,7 @@ def run(
     processes: int | None,
     branch_from: Path | None,
 ) -> None:
-    """Prepare, train and export; goes on from wherever an earlier run stopped."""
+    """Prepare, train and export; continues where an earlier run stopped."""
     import torch
 
     from training.export import export
@@ -83,7 +87,9 @@ def run(
 @click.option("--work", type=_WORK, required=True, help="Where the prepared photographs are.")
 @click.option("--teachers", type=_FOLDER, required=True, help="The two teachers' files.")
 @click.option("--truth", type=_FOLDER, required=True, help="Photographs with measured depth.")
-@click.option("--weights", type=_WORK, help="Folder of exported weights; the bundled by default.")
+@click.option(
+    "--weights", type=_WORK, help="Folder of exported weights; by default the bundled ones."
+)
 @click.option("--side", "sides", type=int, multiple=True, default=(192,), show_default=True)
 def score(
     work: Path,
@@ -108,9 +114,9 @@ def score(
         summary = {"mean": found.mean(), "median": np.median(found), "least": found.min()}
         words = json.dumps({key: round(float(value), 4) for key, value in summary.items()})
         click.echo(f"tiny at {side}: correlation with the teacher on {len(found)}: {words}")
-        if weights:  # none are bundled for labels
+        if weights:  # no weights for labels are bundled
             shares = scoring.agreements(work / "photographs", weights / NAMES["labels"], side)
-            click.echo(f"tiny at {side}: {shares.mean():.3f} of the pixels as the teacher")
+            click.echo(f"tiny at {side}: {shares.mean():.3f} of the pixels agree with the teacher")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A checkpoint's averaged weights to the two files that the package carries."""
+"""Exports a checkpoint's averaged weights to one file per network."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def export(checkpoint: Path, folder: Path) -> list[Path]:
     for part, name in NAMES.items():
         prefix = f"{part}."
         tensors = {
-            # One value of a batch norm's count is no float and of no use.
+            # The step counter of a batch norm is an integer.
             key.removeprefix(prefix): value.half().contiguous()
             if value.is_floating_point()
             else value

@@ -1,4 +1,4 @@
-"""The record of a run, kept beside its checkpoints."""
+"""The log of a run, kept beside its checkpoints."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 
 class Log:
-    """A line to the terminal and to a file, with the time since the start."""
+    """Writes lines to the terminal and to a file, with the time since the start."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

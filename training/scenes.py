@@ -1,7 +1,7 @@
-"""Rendered scenes with exact depth: rooms and streets of boxes and balls.
+"""Renders scenes with exact depth: rooms and streets of boxes and balls.
 
-Their surfaces are cut from photographs. They are to teach what the teacher blurs: sharp edges and
-straight floors.
+Their textures are cut from photographs. They show what the teacher blurs: sharp edges and straight
+floors.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Box:
-    """A cuboid turned about the vertical; seen from inside it is a room."""
+    """A cuboid turned about the vertical axis; seen from inside, it is a room."""
 
     centre: Floats
     half_size: Floats
@@ -38,7 +38,7 @@ class Ball:
 
 @dataclass
 class Surface:
-    """What each ray has met so far: distance along it, the normal, texture coordinates [m]."""
+    """Each ray's nearest hit: distance along the ray, normal, texture coordinates [m], solid."""
 
     distance: Floats
     normal: Floats
@@ -49,7 +49,7 @@ class Surface:
 def render(
     photographs: list[npt.NDArray[np.uint8]], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]:
-    """Make up a scene and render it.
+    """Render a random scene.
 
     Returns:
         RGB uint8 (SIDE_PX, SIDE_PX, 3) and inverse depth [1/m] (SIDE_PX, SIDE_PX), 0 in the sky.
@@ -70,7 +70,7 @@ def render(
     shade = rng.uniform(0.35, 0.8) + 0.5 * np.abs(surface.normal @ light.astype(np.float32))
     met = np.isfinite(surface.distance)
     rgb[met] *= shade[met, None]
-    # Rays have length one along the optical axis, so that distance along them is depth.
+    # Rays have length 1 along the optical axis, so the distance along them is depth.
     depth = surface.distance
     if rng.random() < 0.4:
         haze = 1 - np.exp(-np.where(met, depth, 200.0) / rng.uniform(8, 60))
@@ -84,7 +84,7 @@ def render(
 
 
 def _camera(rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return the eye and a ray a pixel, (h, w, 3), whose part along the optical axis is one."""
+    """Return the eye and one ray per pixel, (h, w, 3), of length 1 along the optical axis."""
     half = np.tan(np.radians(rng.uniform(*_FIELD_OF_VIEW_DEG)) / 2)
     ticks = (np.arange(_RENDERED_PX) + 0.5) / _RENDERED_PX * 2 - 1
     right, down = np.meshgrid(ticks * half, ticks * half)
@@ -220,7 +220,7 @@ def _texture(
 
 
 def _look_up(texture: npt.NDArray[np.uint8], uv: Floats) -> npt.NDArray[np.uint8]:
-    # Mirrored at every border, so that a cut of a photograph repeats without seams.
+    # Mirrored at each border, so that the texture repeats without seams.
     folded = np.abs((uv + 1) % 2 - 1) * (_TEXTURE_PX - 1)
     column, row = folded.astype(np.int64).T
     return texture[row, column]

@@ -1,4 +1,4 @@
-"""How good a `tiny` is: beside the truth, its teachers, a constant and a ramp."""
+"""Scores `tiny` against measured depth, beside its teachers, a constant and a ramp."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,12 +22,12 @@ Guess = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
 
 
 def score_truth(folder: Path, guess: Guess) -> npt.NDArray[np.float64]:
-    """Return AbsRel and the share with delta < 1.25 a picture, (11, 2)."""
+    """Return AbsRel and the share with delta < 1.25 per picture, (11, 2)."""
     return np.array([depth_errors(guess(pair.rgb), pair.depth) for pair in read_pairs(folder)])
 
 
 def baselines(teachers: Path) -> dict[str, Guess]:
-    """Return what a depth network has to beat, and what it learns from."""
+    """Return the baselines that a depth network has to beat, and its teacher."""
     return {
         "constant": lambda rgb: np.zeros(rgb.shape[:2]),
         "ramp": lambda rgb: ramp((rgb.shape[0], rgb.shape[1])),
@@ -37,13 +37,13 @@ def baselines(teachers: Path) -> dict[str, Guess]:
 
 
 def depth_guess(weights: Path | None, side_px: int) -> Guess:
-    """Return `tiny` from a file, or the bundled one, at a resolution."""
+    """Return `tiny` at a resolution, from a file or with the bundled weights."""
     predictor = dpt_cli.load("tiny", weights=weights, device="cpu", resolution=side_px)
     return lambda rgb: predictor(rgb).values
 
 
 def correlations(cache: Path, guess: Guess) -> npt.NDArray[np.float64]:
-    """Return the correlation with the teacher on each photograph kept out of training."""
+    """Return the correlation with the teacher on each held-out photograph."""
     found = []
     for content in _held_out(cache):
         teacher = content["depth_0"].astype(np.float32)
@@ -54,8 +54,8 @@ def correlations(cache: Path, guess: Guess) -> npt.NDArray[np.float64]:
 
 
 def agreements(cache: Path, weights: Path, side_px: int) -> npt.NDArray[np.float64]:
-    """Return the share of pixels of each such photograph that get the teacher's label."""
-    # No row of the registry: none is bundled for this task.
+    """Return the share of pixels with the teacher's label on each held-out photograph."""
+    # The registry has no row for it, because no such weights are bundled.
     spec = replace(
         load_registry().find("depth", "tiny"),
         task="segment",

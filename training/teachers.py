@@ -1,4 +1,4 @@
-"""The two networks that `tiny` learns from, each as one function of a photograph."""
+"""The two networks that `tiny` learns from, each as a function of a photograph."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ LABELS_FILE = "deeplabv3-mobilenetv2-ade20k_default_1.tflite"
 
 _EXPORTED_HW = (192, 320)
 _LABELS_SIDE_PX = 513
-_LABELS_GRID = 65  # the logits' own size: 513 pixels at stride 8
+_LABELS_GRID = 65  # side of the logits: 513 pixels at stride 8
 
 
 class DepthTeacher:
-    """TCMonoDepth, small: RGB to relative inverse depth, larger nearer."""
+    """TCMonoDepth, small: RGB to relative inverse depth, larger is nearer."""
 
     def __init__(self, folder: Path, short_side_px: int = 256) -> None:
         self._file = folder / DEPTH_FILE
@@ -23,7 +23,7 @@ class DepthTeacher:
         self._sessions: dict[tuple[int, int], object] = {}
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
-        """Map (H, W, 3) uint8 to (h, w), half the size the teacher saw, unitless, >= 0."""
+        """Map (H, W, 3) uint8 to (h, w), half the teacher's input size, no unit, >= 0."""
         height, width = rgb.shape[:2]
         scale = self._short_side_px / min(height, width)
         network_hw = tuple(max(32, round(side * scale / 32) * 32) for side in (height, width))
@@ -45,7 +45,7 @@ class DepthTeacher:
 
 
 def _session_of_size(file: Path, network_hw: tuple[int, int]):
-    """Open the export for another input size: its reshapes spell theirs out."""
+    """Open the export for another input size, which its reshapes contain as constants."""
     import onnx
     import onnxruntime
 
@@ -86,12 +86,12 @@ class LabelsTeacher:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Map (H, W, 3) uint8 to logits (65, 65, 150) over the whole picture, squashed."""
+        """Map (H, W, 3) uint8 to logits (65, 65, 150) over the whole picture, aspect not kept."""
         side = _LABELS_SIDE_PX
         seen = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_LINEAR)
         self._interpreter.set_tensor(self._input, seen[None].astype(np.float32) / 127.5 - 1)
         self._interpreter.invoke()
         logits = self._interpreter.get_tensor(self._output)[0]
-        # The published output repeats its 65 x 65 logits bilinearly, corners aligned, to 513.
+        # The published output upsamples its 65 x 65 logits bilinearly to 513, corners aligned.
         step = (side - 1) // (_LABELS_GRID - 1)
-        return logits[::step, ::step, 1:]  # channel 0 is "other", no class of ADE20K's 150
+        return logits[::step, ::step, 1:]  # channel 0 is "other", not one of ADE20K's 150 classes

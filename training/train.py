@@ -1,7 +1,7 @@
-"""The training loop: two networks on one encoder, as many processes as there are cores.
+"""The training loop: two networks on one encoder, in one process per core.
 
-A step's pictures follow from the seed and the step alone, so that a run that was stopped goes on
-from its last checkpoint as if it had not been.
+The pictures of a step depend only on the seed and the step, so a stopped run continues from its
+last checkpoint as if it had not been stopped.
 """
 
 import math
@@ -19,7 +19,7 @@ from torch import Tensor, distributed, nn
 from dpt_cli.model.architectures import ARCHITECTURES, build_network
 from training.losses import depth_loss, labels_loss, positive_loss
 from training.prepare import TEMPERATURE
-from training.samples import Batch, Diet
+from training.samples import Batch, TrainingSet
 
 POSITIVE_WEIGHT = 0.3
 AVERAGE_DECAY = 0.999
@@ -28,22 +28,22 @@ SAVE_EVERY = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides a run.
+    """The settings of a run.
 
     Attributes:
         cache: Prepared photographs.
         scenes: Rendered scenes.
         work: Where checkpoints and the log go.
         steps: Length of the cosine schedule.
-        batch_size: Pictures a step, over all processes.
-        scene_share: Rendered scenes among them.
+        batch_size: Pictures per step, over all processes.
+        scene_share: Share of rendered scenes among them.
         encoder_lr: Peak learning rate of the encoder.
         decoder_lr: Peak learning rate of everything after it.
         weight_decay: AdamW's.
-        labels_weight: Of the labels' error beside the depth's; 0 trains depth alone.
-        seed: Decides weights and pictures.
-        processes: One a core on a CPU, one on a GPU.
-        start_from: A checkpoint whose networks to begin with, for a branch of a run.
+        labels_weight: Weight of the labels' loss relative to depth's; 0 trains depth only.
+        seed: Seed of weights and pictures.
+        processes: Number of processes: one per core on a CPU, one on a GPU.
+        start_from: A checkpoint to start from, for a branch of a run.
         stop_at: Step to stop at before the schedule's end.
     """
 
@@ -64,7 +64,7 @@ class Plan:
 
 
 class Pair(nn.Module):
-    """Depth and segmentation on one encoder and one Reassemble; fusion and heads are their own."""
+    """Depth and segmentation networks that share encoder and Reassemble, not fusion and heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Pair(nn.Module):
 
         Args:
             image: (B, 3, h, w), the photographs first.
-            num_photographs: How many of them have labels.
+            num_photographs: Number of photographs, which have labels.
 
         Returns:
             Inverse depth before the last ReLU (B, h, w), and the photographs' logits at half size.
@@ -94,7 +94,7 @@ class Pair(nn.Module):
 
 
 def size_of_step(step: int, plan: Plan) -> tuple[int, int]:
-    """Return the height and width [px] of a step's pictures: of changing shape, larger later."""
+    """Return the height and width [px] of a step's pictures: random shapes, larger later."""
     progress = step / plan.steps
     side = 128 if progress < 0.5 else 160 if progress < 0.95 else 192
     rng = np.random.default_rng([plan.seed, step])
@@ -103,38 +103,38 @@ def size_of_step(step: int, plan: Plan) -> tuple[int, int]:
 
 
 def learning_rate(step: int, plan: Plan) -> float:
-    """Return the factor of the peak rate: a short rise, then half a cosine to zero."""
+    """Return the factor of the peak rate: a short warm-up, then a cosine to zero."""
     rise = min(1.0, (step + 1) / 300)
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / plan.steps)))
 
 
 def gradient_weight(step: int, plan: Plan) -> float:
-    """Return the weight of gradient matching: little before there are edges to be right about.
+    """Return the weight of gradient matching, which is small until the network predicts edges.
 
-    At its full weight from the start it teaches a fresh network to be smooth.
+    With the full weight from the start, an untrained network learns to be smooth.
     """
     return 0.1 + 0.4 * max(0.0, 2 * step / plan.steps - 1)
 
 
-def train(plan: Plan, tell: Callable[[str], None]) -> None:
+def train(plan: Plan, log: Callable[[str], None]) -> None:
     """Train to the end of the plan, from the last checkpoint in `plan.work` if there is one."""
     plan.work.mkdir(parents=True, exist_ok=True)
     if plan.processes == 1:
-        _worker(0, plan, tell)
+        _worker(0, plan, log)
     else:
-        torch.multiprocessing.spawn(_worker, (plan, tell), nprocs=plan.processes)
+        torch.multiprocessing.spawn(_worker, (plan, log), nprocs=plan.processes)
 
 
-def _worker(rank: int, plan: Plan, tell: Callable[[str], None]) -> None:
+def _worker(rank: int, plan: Plan, log: Callable[[str], None]) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     is_shared = plan.processes > 1
     if is_shared:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // plan.processes))
         cv2.setNumThreads(1)
-        # A file of this run's own, where a port could be another's.
-        meeting = (plan.work / f"meeting-{os.getppid()}").absolute()
+        # A file of this run, because a port could be in use.
+        rendezvous = (plan.work / f"rendezvous-{os.getppid()}").absolute()
         distributed.init_process_group(
-            "gloo", init_method=meeting.as_uri(), rank=rank, world_size=plan.processes
+            "gloo", init_method=rendezvous.as_uri(), rank=rank, world_size=plan.processes
         )
     torch.manual_seed(plan.seed)
     pair = Pair().to(device, memory_format=torch.channels_last)
@@ -151,30 +151,30 @@ def _worker(rank: int, plan: Plan, tell: Callable[[str], None]) -> None:
         average.load_state_dict(state["average"])
         peaks = [group["peak_lr"] for group in optimizer.param_groups]
         optimizer.load_state_dict(state["optimizer"])
-        # A checkpoint remembers the rates it was made with; the plan's hold.
+        # The checkpoint contains the rates that it was made with; those of the plan apply.
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["peak_lr"] = peak
         step = state["step"]
-    diet = Diet(plan.cache, plan.scenes, plan.scene_share)
+    training_set = TrainingSet(plan.cache, plan.scenes, plan.scene_share)
     pair.train()
     sums, since = np.zeros(3), time.monotonic()
     last_step = plan.stop_at or plan.steps
     while step < last_step:
         hw = size_of_step(step, plan)
         rng = np.random.default_rng([plan.seed, step, rank])
-        batch = diet.draw(rng, max(1, plan.batch_size // plan.processes), hw)
+        batch = training_set.draw(rng, max(1, plan.batch_size // plan.processes), hw)
         factor = learning_rate(step, plan)
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
         sums += _step(pair, optimizer, batch, device, plan, gradient_weight(step, plan))
         step += 1
-        _follow(average, pair, min(AVERAGE_DECAY, step / (step + 10)))
+        _update_average(average, pair, min(AVERAGE_DECAY, step / (step + 10)))
         if rank == 0 and (step % SAVE_EVERY == 0 or step == last_step):
             _save(checkpoint, pair, average, optimizer, step)
             count = step % SAVE_EVERY or SAVE_EVERY
             seconds = time.monotonic() - since
             depth_error, labels_error, pictures = sums
-            tell(
+            log(
                 f"step {step} of {plan.steps}  {hw[0]}x{hw[1]}  depth {depth_error / count:.4f}  "
                 f"labels {labels_error / count:.4f}  rate {factor:.3f}  "
                 f"{pictures * plan.processes / seconds:.1f} pictures/s"
@@ -235,8 +235,8 @@ def _step(
 
 
 @torch.no_grad()
-def _follow(average: Pair, pair: Pair, decay: float) -> None:
-    """Move the averaged weights a little towards the trained ones."""
+def _update_average(average: Pair, pair: Pair, decay: float) -> None:
+    """Update the exponential moving average of the weights."""
     followed, trained = average.state_dict(), pair.state_dict()
     for name, value in followed.items():
         if value.is_floating_point():

@@ -1,4 +1,4 @@
-"""Photographs with measured depth that no training sees, and the field's way to compare."""
+"""Photographs with measured depth that are not trained on, and their errors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Pair:
     """A photograph and its depth.
 
     Attributes:
-        name: Where it is from.
+        name: Its folder and file.
         rgb: (H, W, 3) uint8.
         depth: (H, W) [m], nan where nothing was measured.
     """
@@ -38,7 +38,7 @@ class Pair:
 
 
 def read_pairs(folder: Path) -> Iterator[Pair]:
-    """Yield the eleven pairs that the model card reports on."""
+    """Yield the eleven pairs of the model card."""
     focal_px, baseline_m, offset_px = _MOTORCYCLE
     stem = folder / "motorcycle"
     disparity = DisparityFile(stem / "motorcycle_disp.npz", focal_px, baseline_m, offset_px)
@@ -67,8 +67,8 @@ def _pair(name: str, photograph: Path, truth: DepthFile | DisparityFile) -> Pair
 def depth_errors(inverse_depth: npt.NDArray[np.floating], truth: Floats) -> tuple[float, float]:
     """Return AbsRel and the share of pixels with delta < 1.25.
 
-    The prediction is aligned in inverse depth by least squares, scale and shift, as `dpt eval`
-    does; predictions beyond the cap lie at the cap, and no truth is left out.
+    Scale and shift of the prediction are fitted in inverse depth by least squares, as in
+    `dpt eval`. Predictions beyond the cap are set to the cap, and no measured pixel is left out.
 
     Args:
         inverse_depth: (h, w) of any size, resized bilinearly to the truth's.
@@ -83,5 +83,5 @@ def depth_errors(inverse_depth: npt.NDArray[np.floating], truth: Floats) -> tupl
 
 
 def ramp(hw: tuple[int, int]) -> Floats:
-    """Return a picture's rows alone, larger further down: what a blind guess would fit."""
+    """Return a map that only depends on the row, larger further down: a guess without looking."""
     return np.repeat(np.linspace(0, 1, hw[0])[:, None], hw[1], axis=1)

@@ -79,11 +79,6 @@ def read_photo(path: Path | str) -> Photo:
         raise InputError(f"{path}: {error}") from error
 
 
-def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Decode an image file's bytes, uint8 (H, W, 3), as `decode_photo` does."""
-    return decode_photo(data).rgb
-
-
 def decode_photo(data: bytes | npt.NDArray[np.uint8]) -> Photo:
     """Decode an image file's bytes; alpha is dropped.
 

@@ -130,7 +130,7 @@ os.write(2, b"afterwards\\n")
 
 
 def test_in_a_library_descriptor_2_stays_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    from dpt_cli.photos.decode import decode_rgb
+    from dpt_cli.photos.decode import decode_photo
 
-    assert decode_rgb(DAMAGED["hole.jpg"]).shape == (150, 200, 3)
+    assert decode_photo(DAMAGED["hole.jpg"]).rgb.shape == (150, 200, 3)
     assert "Corrupt JPEG data" in capfd.readouterr().err
