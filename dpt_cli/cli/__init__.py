@@ -1,6 +1,6 @@
-"""The command line: options, messages, exit codes. Stands above every other room.
+"""The command line: options, messages and exit codes.
 
-Imports click alone: whatever is heavier is imported in the body of the command that needs it.
+This module imports only click. A command imports what is heavier in its body.
 """
 
 import errno
@@ -35,15 +35,15 @@ from dpt_cli.errors import INTERRUPTED, DptError, FetchError, did_you_mean
 
 _EPILOG = """
 \b
-Exit codes: 0 all done; 1 an error, nothing more could be done; 2 usage;
-3 some inputs failed and the rest were done; 4 weights missing or wrong;
-130 interrupted; 141 all done, but what reads stdout has gone.
-Written paths go to stdout, all else to stderr.
+Exit codes: 0 success; 1 error; 2 usage error; 3 some inputs failed and
+the rest succeeded; 4 weights missing or wrong; 130 interrupted;
+141 success, but the program that read stdout has ended.
+Paths of written files go to stdout, everything else to stderr.
 """
 
 
 class _Dpt(click.Group):
-    """A group that turns our errors into one line and an exit code."""
+    """A group that turns a DptError into one line and an exit code."""
 
     def main(
         self,
@@ -53,7 +53,7 @@ class _Dpt(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run and exit as click does, and print what it says of a wrong command line escaped."""
+        """Run and exit as click does, but escape its messages about a wrong command line."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         try:
@@ -67,7 +67,7 @@ class _Dpt(click.Group):
         sys.exit(code or 0)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse what stands before the command; without any words, show how to begin."""
+        """Parse the words before the command; without any words, show how to begin."""
         words = tuple(args)  # click empties the list
         if not words and not ctx.resilient_parsing:
             click.echo(_short_help(self, ctx), err=True)
@@ -78,13 +78,13 @@ class _Dpt(click.Group):
             name = next((word for word in words if word in self.commands), "depth")
             line = with_command(name, [word for word in words if word != name])
             raise click.UsageError(
-                f"{error.option_name} stands before the command; options follow it: {line}", ctx
+                f"{error.option_name} must follow the command: {line}", ctx
             ) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command; where there is none of that name, raise with the line to type."""
+        """Return the command; if there is none of that name, suggest the line to type."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -100,6 +100,16 @@ class _Dpt(click.Group):
                 message = f"no command {word!r}. Commands are: {names}. See 'dpt --help'."
             raise click.UsageError(message, ctx) from error
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command's help whole; click would cut it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, self.commands[name].get_short_help_str(limit=200))
+                    for name in self.list_commands(ctx)
+                ]
+            )
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -107,7 +117,7 @@ class _Dpt(click.Group):
             if _wants_traceback(ctx):
                 text = printable(traceback.format_exc(), keep_lines=True)
                 click.echo(text, err=True, nl=False)
-            # Errors of downloads list what was tried, one line each.
+            # An error of a download lists what was tried, one attempt per line.
             keep_lines = isinstance(error, FetchError)
             click.echo(printable(f"Error: {error}", keep_lines=keep_lines), err=True)
             ctx.exit(error.exit_code)
@@ -120,14 +130,15 @@ def _short_help(command: click.Group, ctx: click.Context) -> str:
     formatter = ctx.make_formatter()
     command.format_usage(ctx, formatter)
     command.format_help_text(ctx, formatter)
-    command.format_commands(ctx, formatter)
-    formatter.write("\nNo download needed: dpt depth photo.jpg --model tiny\n")
-    formatter.write("All of it: dpt --help, dpt COMMAND --help\n")
+    formatter.write_paragraph()
+    formatter.write_text(f"Commands: {', '.join(command.list_commands(ctx))}")
+    formatter.write("\nTry it without a download: dpt depth photo.jpg --model tiny\n")
+    formatter.write("More help: dpt --help, dpt COMMAND --help\n")
     return formatter.getvalue().rstrip()
 
 
 def _show(error: click.ClickException) -> None:
-    """Print a wrong command line's usage, hint and message."""
+    """Print the usage, hint and message for a wrong command line, escaped."""
     shown = io.StringIO()
     error.show(shown)
     message = error.format_message()
@@ -151,9 +162,9 @@ def dpt() -> None:
     \b
     dpt depth photo.jpg              a colour depth map in ./dpt-out
     dpt segment photos/ -o out/      ADE20K classes painted over every photograph
-    dpt bench                        how fast this machine is, and what resolution costs
-    dpt eval depth                   how near models come to measured depth
-    dpt models list                  the weights, their licence, what their numbers mean
+    dpt bench                        how fast this machine is, and what a resolution costs
+    dpt eval depth                   how close a model comes to measured depth
+    dpt models list                  the weights, their licences, what their numbers mean
     dpt doctor                       whether this installation computes what it should
     """  # noqa: D301  # click wants the character, not the escape
 
@@ -182,22 +193,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = INTERRUPTED
         interrupts.end()
     if any(thread.daemon and thread.name != WATCHER for thread in threading.enumerate()):
-        # A network that nobody needs any more is still being loaded. Python's own end would unwind
-        # that thread inside C++, which aborts the process. All is written and printed by now.
+        # A network that is no longer needed is still being loaded. A normal exit would unwind that
+        # thread inside C++, which aborts the process. Everything is written and printed by now.
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None, output: Stream, interrupts: Interrupts) -> int:
-    """Return the exit code, once everything that was printed has left the process."""
+    """Run the command, flush standard output and return the exit code."""
     with own_process():
         try:
             dpt.main(args=arguments, prog_name="dpt")
         except SystemExit as end:
             code = int(end.code or 0)
         except Exception:
-            # A library may turn an interrupt into an error of its own.
+            # A library may turn an interrupt into another error.
             if not interrupts.came:
                 raise
             say("Interrupted.")

@@ -1,8 +1,8 @@
-"""Help whose options stand in short lists, each under what they decide."""
+"""Help that groups the options of a command under headings."""
 
 import click
 
-# Parameter names by heading. What no list has comes first, under "Options".
+# Parameter names by heading. Options in no list come first, under "Options".
 _HEADINGS: dict[str, tuple[str, ...]] = {
     "Input and output": (
         *(
@@ -34,13 +34,13 @@ _HEADINGS: dict[str, tuple[str, ...]] = {
     "Batch": ("dry_run", "max_errors", "force"),
     "Messages": ("as_json", "quiet", "verbose", "debug", "help"),
 }
-_MANY = 10  # options that no longer read as one list
+_MANY = 10  # more options than this are grouped
 
 
 def write_options(
     command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
 ) -> None:
-    """Write the options of a command under headings, or as one list where there are few."""
+    """Write the options of a command under headings, or as one list if there are few."""
     records = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)

@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""The options that several commands share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What `depth` and `segment` have in common; see the help of each option."""
+    """The options that `depth` and `segment` share; see their help."""
 
     inputs: tuple[Path, ...]
     output: Path
@@ -61,7 +61,7 @@ def registry_option(function: F) -> F:
         "--registry",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Another weights.toml instead of the packaged one.",
+        help="Use this weights.toml instead of the packaged one.",
     )(function)
 
 
@@ -74,7 +74,7 @@ def device_option(function: F) -> F:
         callback=check_device,
         shell_complete=complete_devices,
         metavar="auto|cpu|cuda|cuda:N|mps",
-        help="Where the network runs.",
+        help="Device that runs the network.",
     )(function)
 
 
@@ -85,22 +85,23 @@ def engine_option(function: F) -> F:
         type=click.Choice(["auto", "torch", "openvino"]),
         default="auto",
         show_default=True,
-        help="What computes; auto: OpenVINO on a CPU where it is installed, else torch.",
+        help="Library that runs the network; auto: OpenVINO on a CPU where it is installed, "
+        "otherwise torch.",
     )(function)
 
 
 def cuda_graphs_option(default: bool | None, meaning: str) -> Callable[[F], F]:
-    """Add `--cuda-graphs`, and say what its default means."""
+    """Add `--cuda-graphs`; `meaning` explains the default."""
     return click.option(
         "--cuda-graphs/--no-cuda-graphs",
         default=default,
-        help="On CUDA, record the network's kernels for each shape of a batch and replay them."
+        help="On CUDA, record the kernels of the network for each batch shape and replay them."
         f"  [default: {meaning}]",
     )
 
 
 def debug_option(function: F) -> F:
-    """Add `--debug`, which keeps tracebacks."""
+    """Add `--debug`, which shows tracebacks."""
 
     def remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.find_root().meta["dpt.debug"] = value
@@ -132,19 +133,19 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             default=Path("dpt-out"),
             show_default=True,
             metavar="DIR|FILE",
-            help="Where files are written, an input folder's tree kept; or one file.",
+            help="Folder for the outputs, which keeps the tree of an input folder; or one file.",
         ),
         click.option(
             "--model",
             metavar="NAME",
             shell_complete=complete_models,
-            help="Weights by name; see 'dpt models list'.",
+            help="Name of a model; see 'dpt models list'.",
         ),
         click.option(
             "--weights",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
-            help="A local checkpoint instead of a download (authors' .pt, transformers, dpt).",
+            help="Use this checkpoint instead of a download (the authors' .pt, transformers, dpt).",
         ),
         click.option(
             "--format",
@@ -153,7 +154,7 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             default=default_format,
             show_default=True,
             metavar="LIST",
-            help=f"Comma-separated: {', '.join(formats)}.",
+            help=f"Formats to write, comma-separated: {', '.join(formats)}.",
         ),
         click.option(
             "--size",
@@ -167,13 +168,14 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             "--resolution",
             type=Resolution(),
             metavar="N|WxH",
-            help="Size the network aims at, aspect ratio kept.  [default: the weights' own]",
+            help="Size at which the network runs; the aspect ratio is kept.  "
+            "[default: the weights' own]",
         ),
         click.option(
             "--multiple-of",
             type=MultipleOf(),
             metavar="N",
-            help="Round network sizes to multiples of N; 32 gives DPT's authors' sizes.  "
+            help="Round network sizes to multiples of N; 32 gives the sizes of DPT's authors.  "
             "[default: the weights' own, 16 for DPT]",
         ),
         click.option(
@@ -191,7 +193,8 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             type=click.Choice(PRECISIONS),
             default="auto",
             show_default=True,
-            help="auto: fp16 on CUDA, fp32 elsewhere. int8: on a CPU with OpenVINO, approximate.",
+            help="Arithmetic; auto: fp16 on CUDA, fp32 elsewhere. int8 is approximate, and runs on "
+            "a CPU with OpenVINO.",
         ),
         engine_option,
         click.option(
@@ -199,16 +202,16 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             type=click.IntRange(min=1),
             default=1,
             show_default=True,
-            help="Photographs of one network size to run at once.",
+            help="How many photographs of one network size to run at once.",
         ),
-        cuda_graphs_option(None, "shapes that keep coming"),
-        click.option("--offline", is_flag=True, help="Never touch the network."),
+        cuda_graphs_option(None, "only shapes that recur"),
+        click.option("--offline", is_flag=True, help="Do not use the internet."),
         registry_option,
         click.option(
             "-f",
             "--force",
             is_flag=True,
-            help="Redo what is done, and overwrite files that dpt did not make.",
+            help="Redo what is done, and overwrite files that dpt did not write.",
         ),
         click.option(
             "-n", "--dry-run", is_flag=True, help="Print what would be done, and touch nothing."
@@ -223,10 +226,13 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
         click.option(
             "--gallery",
             is_flag=True,
-            help="Then make index.html in the output folder, to look through in a browser.",
+            help="Also write index.html into the output folder: a page to browse the results.",
         ),
         click.option(
-            "--json", "as_json", is_flag=True, help="One JSON object per photograph on stdout."
+            "--json",
+            "as_json",
+            is_flag=True,
+            help="Print one JSON object per photograph on stdout.",
         ),
         click.option(
             "--from",
@@ -241,7 +247,7 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
             "-v",
             "--verbose",
             is_flag=True,
-            help="Print more about each photograph, and whole hashes.",
+            help="Print more about each photograph, and hashes in full.",
         ),
         debug_option,
     ]

@@ -1,4 +1,4 @@
-"""The types of option values: what a user may write, and the words when it is wrong."""
+"""The types of option values: what a user may write, and the message if it is wrong."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _MAX_MAP_PX = 65536
 
 
 class NameList(click.ParamType[tuple[str, ...]]):
-    """A comma-separated list of known names, with a suggestion on a typo."""
+    """A comma-separated list of known names, with a suggestion for a typo."""
 
     def __init__(self, metavar: str, names: Sequence[str]) -> None:
         self.name = metavar
@@ -49,7 +49,7 @@ class NameList(click.ParamType[tuple[str, ...]]):
 
 
 class InputPath(click.Path):
-    """A path, where an empty word is not the current folder but an unset variable."""
+    """A path. An empty word is an unset variable rather than the current folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -57,7 +57,11 @@ class InputPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse the empty word."""
         if value == "":
-            self.fail("an input is empty; an unset variable? '.' is the current folder", param, ctx)
+            self.fail(
+                "an input is empty: is a variable unset? Give '.' for the current folder",
+                param,
+                ctx,
+            )
         return super().convert(value, param, ctx)
 
 
@@ -148,7 +152,7 @@ class MultipleOf(click.ParamType[int]):
 
 
 def check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Refuse what is no device's name."""
+    """Check the name of a device."""
     kind, colon, index = value.partition(":")
     if value in ("auto", "cpu", "cuda", "mps") or (kind == "cuda" and colon and index.isdigit()):
         return value
