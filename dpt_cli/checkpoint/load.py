@@ -6,6 +6,7 @@ Never looks up a model: a path and an architecture go in, a network comes out.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -79,7 +80,7 @@ def fitting(path: Path, architectures: Iterable[Architecture]) -> Iterator[Archi
         raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
     found = _joined(path, contents, sources_of(contents))
     for architecture in architectures:
-        if not describe_mismatch(_on_meta(architecture).state_dict(), found):
+        if not describe_mismatch(_shapes(architecture), found):
             yield architecture
 
 
@@ -136,7 +137,7 @@ def _tensors(
 
 
 class _Found:
-    """A tensor as it will be once its parts are joined."""
+    """A tensor's shape: of the network, or of the file once its parts are joined."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -241,7 +242,7 @@ def _what_fits(found: Mapping[str, HasShape]) -> str:
     fits = [
         (name, architecture)
         for name, architecture in ARCHITECTURES.items()
-        if not describe_mismatch(_on_meta(architecture).state_dict(), found)
+        if not describe_mismatch(_shapes(architecture), found)
     ]
     if not fits:
         return " It fits no published architecture."
@@ -254,6 +255,13 @@ def _what_fits(found: Mapping[str, HasShape]) -> str:
     if models:
         return f" It fits {' or '.join(models)}."
     return f" It fits the architecture {fits[0][0]}, for which there is no model."
+
+
+@cache
+def _shapes(architecture: Architecture) -> dict[str, _Found]:
+    """Return what an architecture's file holds under our names."""
+    tensors = _on_meta(architecture).state_dict()
+    return {name: _Found(tuple(tensor.shape)) for name, tensor in tensors.items()}
 
 
 def _on_meta(architecture: Architecture) -> DPT:

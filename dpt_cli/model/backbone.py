@@ -56,12 +56,13 @@ def resize_pos_embed_bicubic(
     """
     if from_hw == to_hw and not _is_tracing():
         return pos_embed
-    # A product, not `and`: traced, the sizes are tensors, and this has to hold for all of them.
-    is_native = (to_hw[0] == from_hw[0]) * (to_hw[1] == from_hw[1]) * 1
+    # Tensors, not `or`: a trace has to hold for every size.
+    changes = [torch.as_tensor(side != own) for side, own in zip(to_hw, from_hw, strict=True)]
+    offset_if_resized = offset * (changes[0] | changes[1])
     readout = pos_embed[:, :1]
     grid = pos_embed[:, 1:].reshape(1, *from_hw, -1)  # (1, h, w, D)
     rows, columns = (
-        _bicubic_weights(size, source_size, offset * (1 - is_native), pos_embed)
+        _bicubic_weights(size, source_size, offset_if_resized, pos_embed)
         for size, source_size in zip(to_hw, from_hw, strict=True)
     )
     # parity: F.interpolate with this scale would do, but tracing fixes a scale, not a size.
@@ -73,7 +74,7 @@ def _is_tracing() -> bool:
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]  # its stubs
 
 
-def _bicubic_weights(size: int, source_size: int, offset: float, like: Tensor) -> Tensor:
+def _bicubic_weights(size: int, source_size: int, offset: Tensor, like: Tensor) -> Tensor:
     """Return the (size, source_size) matrix of bicubic weights, align_corners=False.
 
     Edges are repeated, and the coefficient is torch's, -0.75.

@@ -18,6 +18,7 @@ from dpt_cli.engine.torch.engine import TorchEngine
 from dpt_cli.maps import DepthMap
 from dpt_cli.model.architectures import ARCHITECTURES, build_network
 from dpt_cli.model.dpt import DPT
+from dpt_cli.photos.decode import Photo
 from dpt_cli.predict.predictor import Predictor
 from dpt_cli.predict.preprocess import network_size
 from family import SMALL
@@ -94,7 +95,7 @@ def test_a_photograph_becomes_the_map_of_the_authors(row: str) -> None:
     engine = TorchEngine(network(_ROWS[row]), "cpu")
     spec = replace(spec, architecture=SMALL[_ROWS[row]])
     predictor: Predictor[DepthMap] = Predictor(spec, engine, "")
-    prepared = predictor.prepare(rgb).image
+    prepared = predictor.prepare(Photo(rgb)).image
     expected = _REFERENCES[f"{row}/input_samples"]
     # float32 rounding of values within about 3.
     np.testing.assert_allclose(samples(prepared, len(expected)), expected, atol=5e-7)
