@@ -86,7 +86,7 @@ class Pair(nn.Module):
         """
         levels = self.depth.levels(image)
         size_hw = (image.shape[2], image.shape[3])
-        inverse_depth = self.depth.head.before_relu(self.depth.fuse(levels), size_hw)
+        inverse_depth = self.depth.head.before_activation(self.depth.fuse(levels), size_hw)
         if not num_photographs:
             return inverse_depth, inverse_depth.new_empty(0)
         labelled = self.labels.fuse([level[:num_photographs] for level in levels])
