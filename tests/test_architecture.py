@@ -39,7 +39,9 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "formats.entry": (set(), {"maps", "errors"}),
     "formats.read": ({"numpy", "PIL"}, {"maps", "photos", "errors"}),
     "metrics": ({"numpy"}, {"maps"}),
+    "metrics.ablations": (set(), set()),
     "metrics.protocol": (set(), set()),
+    "metrics.published": (set(), set()),
     "metrics.datasets": (set(), set()),
     "predict.pictures": ({"numpy", "PIL"}, {"photos"}),
     "predict": (

@@ -1,4 +1,4 @@
-"""`dpt models`: list, pull, verify, path, clean."""
+"""`dpt models`: list, show, pull, verify, path, clean."""
 
 import json
 import shutil
@@ -15,7 +15,8 @@ from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec
 from dpt_cli.cli.complete import complete_weights
 from dpt_cli.cli.console import printable, put, put_path, say
 from dpt_cli.cli.options import debug_option, registry_option
-from dpt_cli.cli.settings import SettingsCommand
+from dpt_cli.cli.settings import OneRunOption, SettingsCommand
+from dpt_cli.cli.values import Resolution
 from dpt_cli.errors import FetchError
 
 _HEADINGS = (
@@ -140,6 +141,42 @@ def _facts(row: CheckpointSpec) -> dict[str, Any]:
         "sources": [str(source) for source in row.sources],
         "check": None if source is None else "weak" if source.is_weak else "sha256",
     }
+
+
+@models.command(cls=SettingsCommand, has_table=False)
+@_names
+@click.option(
+    "--resolution",
+    cls=OneRunOption,
+    type=Resolution(),
+    metavar="N|WxH",
+    help="Count operations at the network size for this, aspect ratio 1.  [default: its own]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of text.")
+@_task
+@registry_option
+@debug_option
+def show(
+    names: tuple[str, ...],
+    resolution: tuple[int, int] | None,
+    as_json: bool,
+    task: str | None,
+    registry: Path | None,
+) -> None:
+    """Show a model's architecture, its cost, its input, and what the papers report of it.
+
+    Example: dpt models show depth/hybrid
+    """
+    from dpt_cli.cli.show import facts_of_model, show_model
+
+    found = [facts_of_model(row, resolution) for row in _select(names, task, registry)]
+    if as_json:
+        put(json.dumps(found, indent=2), keep_lines=True)
+        return
+    for number, facts in enumerate(found):
+        if number:
+            put("")
+        show_model(facts)
 
 
 @models.command(cls=SettingsCommand, has_table=False)

@@ -28,6 +28,15 @@ def published(model: str, dataset: str, protocol: str) -> Mapping[str, Published
     return _FIGURES.get((model, dataset, protocol), {})
 
 
+def all_published(model: str) -> Mapping[tuple[str, str], Mapping[str, Published]]:
+    """Return all published figures of a model, by data set and protocol."""
+    return {
+        (dataset, protocol): figures
+        for (name, dataset, protocol), figures in _FIGURES.items()
+        if name == model
+    }
+
+
 def _of(source: str, **figures: str) -> dict[str, Published]:
     """Return figures given as printed, so that trailing zeros count."""
     return {
@@ -55,9 +64,12 @@ _FIGURES: Mapping[tuple[str, str, str], Mapping[str, Published]] = {
     **_zero_shot("depth/large", _BOTH, ".1082", ".0888", ".2697", "8.46", "8.32", "9.97"),
     **_zero_shot("depth/hybrid", _BOTH, ".1106", ".0934", ".2741", "11.56", "8.69", "10.89"),
     **_zero_shot("depth/midas-v21", _BOTH, ".1295", ".1155", ".3285", "16.08", "8.71", "12.51"),
+    # Trained on KITTI and NYU as well: those two are not zero-shot.
     **_zero_shot(
-        "depth/midas-v21-small", _MIDAS, ".1344", ".1344", ".3370", "29.27", "13.43", "14.53"
+        "depth/beit-large-512", _MIDAS, ".1137", ".0659", ".2366", "11.56", "1.86", "6.13"
     ),
+    **_zero_shot("depth/beit-large-384", _MIDAS, ".1239", ".0667", ".2545", "9.84", "2.21", "7.17"),
+    **_zero_shot("depth/beit-base-384", _MIDAS, ".1159", ".0967", ".2901", "26.60", "3.91", "9.88"),
     # What the released code measures; the paper's tables 2 and 3 have fewer columns, and AbsRel
     # .110 (NYU) and RMSE 2.573 m (KITTI).
     ("depth/hybrid-nyu", "nyu", "metric"): _of(

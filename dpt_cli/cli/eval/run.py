@@ -149,12 +149,7 @@ def _score_saved(
 def _is_published(made_by: Provenance, options: EvalOptions) -> bool:
     """Return whether a map was made with the file that a model's published figures are of."""
     rows = load_registry(options.registry).rows
-    return any(
-        row.id == made_by.model and made_by.weights_sha256 == source.sha256
-        for row in rows
-        for source in row.sources
-        if source.sha256
-    )
+    return any(row.id == made_by.model and made_by.weights_sha256 in row.sha256s for row in rows)
 
 
 def _progress(result: Result, options: EvalOptions, pairs: Pairs) -> Report:

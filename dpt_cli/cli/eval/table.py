@@ -18,7 +18,7 @@ from dpt_cli.evaluation.summary import Difference, Result
 _PLAIN_WIDTH = 200
 _NONE = "–"
 _DECIMALS = 4
-_LABELS = {
+LABELS = {
     "abs_rel": "AbsRel",
     "sq_rel": "SqRel [m]",
     "rmse": "RMSE [m]",
@@ -67,7 +67,7 @@ def _measures(measurement: Measurement, results: Sequence[Result], options: Eval
     for result, known in zip(results, figures, strict=True):
         for index, name in enumerate(measures_of(result, measurement.protocol)):
             value, figure = result.mean(name), known.get(name)
-            cells = ["" if index else result.title, _LABELS[name], _digits(value)]
+            cells = ["" if index else result.title, LABELS[name], _digits(value)]
             if any(figures):
                 cells += (
                     [_NONE, _NONE, ""]
@@ -96,7 +96,7 @@ def _differences(differences: Sequence[Difference]) -> Table:
         interval = f"{_digits(it.low, sign=True)} to {_digits(it.high, sign=True)}"
         table.add_row(
             printable("" if name == previous else name),
-            _LABELS[it.measure],
+            LABELS[it.measure],
             _digits(it.value, sign=True),
             interval,
             str(it.num_pictures),
