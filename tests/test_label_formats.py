@@ -14,8 +14,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from dpt_cli.errors import InputError
 from dpt_cli.formats.coco import regions
-from dpt_cli.formats.table import save
+from dpt_cli.formats.table import DEFAULT_OPTIONS, formats_of, save
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.ade20k import COLORS, NAMES
 from dpt_cli.maps.colormaps import colormap_table
@@ -244,3 +245,104 @@ def test_a_run_writes_them_skips_them_and_redoes_what_the_base_changes(dpt: Fron
     # The masks do not count classes.
     words = ("segment", "a.png", "-o", "out", "--json", "--format", "masks,side")
     assert json.loads(dpt(*words, "--label-base", "1").stdout)["status"] == "skipped"
+
+
+@pytest.fixture
+def with_depth(dpt: FrontDoor) -> FrontDoor:
+    """Photographs with saved depth maps, `a.png` and `deeper/a.png`."""
+    dpt.photograph("photos/a.png", *HW[::-1])
+    dpt.photograph("photos/deeper/a.png", *HW)
+    dpt("depth", "photos", "-o", "depth", "--format", "npz,npy", "-q")
+    return dpt
+
+
+WORDS = ("segment", "photos", "-o", "out", "--json", "--format")
+
+
+def statuses(dpt: FrontDoor, *words: str, code: int = 0) -> list[str]:
+    lines = dpt(*WORDS, *words, code=code).stdout.splitlines()
+    return [json.loads(line)["status"] for line in lines]
+
+
+@pytest.mark.parametrize("model", ["small", "metric"])
+def test_each_class_gets_the_statistics_of_its_depth(with_depth: FrontDoor, model: str) -> None:
+    dpt = with_depth
+    dpt("depth", "photos", "-o", model, "--format", "npy", "--model", model, "-q")
+    assert statuses(dpt, "stats,npy", "--depth-stats", model) == ["done", "done"]
+    for name in ("a", "deeper/a"):
+        content = json.loads(Path(f"out/{name}_stats.json").read_text())
+        values, labels = np.load(f"{model}/{name}_depth.npy"), np.load(f"out/{name}_labels.npy")
+        assert content["depth_map"]["unit"] == ("m" if model == "metric" else "relative")
+        assert content["depth_map"]["model"] == f"depth/{model}"
+        assert content["classes"]
+        for entry in content["classes"]:
+            own = values[labels == NAMES.index(entry["name"])]
+            depth = entry["depth"]
+            assert depth["pixels"] == entry["pixels"] == own.size
+            assert (depth["min"], depth["max"]) == (own.min(), own.max())
+            # Sums of float32 in another order.
+            assert depth["mean"] == pytest.approx(own.mean(), rel=1e-5)
+            assert depth["median"] == pytest.approx(np.median(own), rel=1e-6)
+            assert depth["std"] == pytest.approx(own.std(), rel=1e-3, abs=1e-6)
+
+
+def test_statistics_are_made_again_with_another_depth_map(with_depth: FrontDoor) -> None:
+    dpt = with_depth
+    assert statuses(dpt, "stats,npy") == ["done", "done"]
+    assert statuses(dpt, "stats", "--depth-stats", "depth") == ["done", "done"]
+    assert statuses(dpt, "stats", "--depth-stats", "depth") == ["skipped", "skipped"]
+    dpt("depth", "photos/a.png", "-o", "depth", "--format", "npz", "--resolution", "64", "-q")
+    assert statuses(dpt, "stats", "--depth-stats", "depth") == ["skipped", "done"]
+    assert statuses(dpt, "stats") == ["done", "done"]
+    assert statuses(dpt, "npy") == ["skipped", "skipped"]
+
+
+def test_a_photograph_without_its_depth_map_fails_and_the_rest_are_done(
+    with_depth: FrontDoor,
+) -> None:
+    dpt = with_depth
+    dpt.photograph("photos/new.png")
+    dpt.photograph("photos/a.png", 60, 60)  # changed since
+    result = dpt(*WORDS, "stats", "--depth-stats", "depth", code=3)
+    assert "no depth map of it" in result.stderr
+    assert "has changed since" in result.stderr
+    found = {json.loads(it)["input"]: json.loads(it)["status"] for it in result.stdout.splitlines()}
+    assert found == {
+        "photos/a.png": "failed",
+        "photos/new.png": "failed",
+        "photos/deeper/a.png": "done",
+    }
+
+
+def test_one_named_file_gets_depth_too(with_depth: FrontDoor) -> None:
+    words = ("segment", "photos/a.png", "-o", "one.json", "--format", "stats")
+    with_depth(*words, "--depth-stats", "depth")
+    assert json.loads(Path("one.json").read_text())["depth_map"]["photograph"] == "a.png"
+
+
+def test_a_damaged_depth_map_is_named(with_depth: FrontDoor) -> None:
+    Path("depth/a_depth.npz").write_bytes(b"no map")
+    result = with_depth(*WORDS, "stats", "--depth-stats", "depth", code=3)
+    assert "a_depth.npz" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        (("--format", "stats", "--depth-stats", "nowhere"), 1, "nowhere holds no depth maps"),
+        (("--format", "stats", "--depth-stats", "photos"), 1, "holds no depth maps"),
+        (("--format", "npy", "--depth-stats", "depth"), 2, "--format stats"),
+    ],
+)
+def test_depth_that_cannot_be_had_is_refused_before_any_work(
+    with_depth: FrontDoor, words: tuple[str, ...], code: int, named: str
+) -> None:
+    result = with_depth("segment", "photos", "-o", "out", *words, code=code)
+    assert named in result.stderr
+    assert not Path("out").exists()
+
+
+def test_a_depth_map_of_another_size_is_refused() -> None:
+    options = {**DEFAULT_OPTIONS["segment"], "depth": depth_map([[1, 2]])}
+    with pytest.raises(InputError, match="2x1 px"):
+        formats_of("segment")["stats"].write(BytesIO(), label_map(), None, options)

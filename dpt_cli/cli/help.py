@@ -5,18 +5,9 @@ import click
 # Parameter names by heading. Options in no list come first, under "Options".
 _HEADINGS: dict[str, tuple[str, ...]] = {
     "Input and output": (
-        *(
-            "task",
-            "output",
-            "formats",
-            "preset",
-            "size",
-            "colormap",
-            "invert",
-            "value_range",
-            "percentile",
-        ),
-        *("opacity", "classes", "legend", "list_classes", "label_base", "gallery", "from_file"),
+        *("task", "output", "formats", "preset", "size", "colormap", "invert"),
+        *("value_range", "percentile", "opacity", "classes", "legend", "list_classes"),
+        *("label_base", "depth_stats", "gallery", "from_file"),
         *("nul", "images", "no_drift", "csv", "plot"),
     ),
     "Measurement": (

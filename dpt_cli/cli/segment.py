@@ -1,6 +1,7 @@
 """`dpt segment`."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,10 @@ from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.cli.values import NameList
 from dpt_cli.formats.table import formats_of
 from dpt_cli.maps.ade20k import NAMES
+from dpt_cli.photos.find import STDIN
+
+if TYPE_CHECKING:
+    from dpt_cli.pipeline.saved_depth import SavedDepth
 
 
 def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -48,6 +53,12 @@ def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     "[default: 0 for npy, else 1]",
 )
 @click.option(
+    "--depth-stats",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Output folder of dpt depth for the same photographs: stats gets the depth of each class.",
+)
+@click.option(
     "--list-classes",
     is_flag=True,
     is_eager=True,
@@ -60,6 +71,7 @@ def segment(
     classes: tuple[str, ...] | None,
     legend: bool,
     label_base: int | None,
+    depth_stats: Path | None,
     **options: Any,
 ) -> None:
     """Write ADE20K segmentation maps of photographs.
@@ -68,7 +80,7 @@ def segment(
     (pixel value 1 to 150, ADE20K's numbers and colours), STEM_color.png (colours alone),
     STEM_labels.npy (uint8, zero-based), STEM_segment_side.png (the photograph beside the colours),
     STEM_masks.zip (one PNG per class), STEM_coco.json (COCO run lengths, areas and boxes),
-    STEM_stats.json (the share of each class).
+    STEM_stats.json (the share of each class, and with --depth-stats its depth).
 
     Example: dpt segment photo.jpg --classes sky,tree
     """
@@ -92,4 +104,16 @@ def segment(
 
     from dpt_cli.cli.run import run_task
 
-    run_task("segment", run, format_options, remarks)
+    run_task("segment", run, format_options, remarks, depth=_saved_depth(depth_stats, run))
+
+
+def _saved_depth(folder: Path | None, run: RunOptions) -> "SavedDepth | None":
+    if folder is None:
+        return None
+    if "stats" not in run.formats:
+        raise click.UsageError("--depth-stats is for --format stats: name that format")
+    if STDIN in run.inputs:
+        raise click.UsageError("--depth-stats finds a photograph's depth map by its file name")
+    from dpt_cli.pipeline.saved_depth import saved_depth
+
+    return saved_depth(folder)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dpt_cli.errors import InputError
 from dpt_cli.formats.arrays import write_npy
 from dpt_cli.formats.coco import regions
 from dpt_cli.formats.files import Writer
@@ -120,8 +121,17 @@ def coco(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options) 
 
 
 def stats(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options) -> None:
-    """Write each class present with its pixels and its share of the map, the largest first."""
-    base = _base(options, default=1)
+    """Write each class present with its pixels and its share of the map, the largest first.
+
+    With `depth`, a depth map of the same photograph, each class gets the statistics of its depth.
+    """
+    base, depth_map = _base(options, default=1), options.get("depth")
+    if depth_map is not None and depth_map.values.shape != label_map.labels.shape:
+        (height, width), (labels_h, labels_w) = depth_map.values.shape, label_map.labels.shape
+        raise InputError(
+            f"the depth map is {width}x{height} px and the labels are {labels_w}x{labels_h} px; "
+            "make both in the same size"
+        )
     counts = np.bincount(label_map.labels.ravel(), minlength=256)
     num_pixels = max(1, label_map.labels.size)
     # Stable, so that equal shares keep the order of the classes.
@@ -132,6 +142,11 @@ def stats(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options)
             "name": NAMES[index],
             "pixels": int(counts[index]),
             "share": counts[index] / num_pixels,
+            **(
+                {}
+                if depth_map is None
+                else {"depth": _statistics(depth_map.values[label_map.labels == index])}
+            ),
         }
         for index in order.tolist()
         if counts[index]
@@ -139,12 +154,22 @@ def stats(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options)
     num_unknown = int(counts[len(NAMES) :].sum())
     content = {
         "map": facts_of(label_map),
+        "depth_map": None if depth_map is None else facts_of(depth_map),
         **_numbering(base),
         "classes": classes,
         "unknown_pixels": num_unknown,
         "unknown_share": num_unknown / num_pixels,
     }
     _write_json(file, content, indent=1)
+
+
+def _statistics(values: npt.NDArray[np.float32]) -> dict[str, float | int | None]:
+    """Return statistics of the finite values, in the unit of the depth map; None where none is."""
+    finite = values[np.isfinite(values)].astype(np.float64)  # whose sums are exact enough
+    found: dict[str, float | None] = dict.fromkeys(("min", "mean", "median", "max", "std"))
+    if finite.size:
+        found = {name: float(getattr(np, name)(finite)) for name in found}
+    return {"pixels": finite.size, **found}
 
 
 def write_labels_png(file: Writer, label_map: LabelMap, base: int = 1) -> None:

@@ -67,6 +67,8 @@ class Record:
         started = time.monotonic()
         self._manifest.reading(job.photograph)
         data, stamp = read_stamped(job.photograph)
+        if self._settings.depth is not None:
+            self._settings.depth.check(job.photograph, str(stamp["sha256"]))
         self._begun[job.photograph] = (stamp, started)
         return data
 
@@ -84,7 +86,7 @@ class Record:
         stamp, started = self._begun.pop(job.photograph)
         result = result.made_from(job.photograph.name)
         manifest, force = self._manifest, self._settings.force
-        options = self._settings.options
+        options = self._settings.options_for(job.photograph)
         files, more = write_claimed(manifest, job, self._formats, result, rgb, options, force=force)
         facts = facts_of_run(self._engine, result, more, started)
         weights = self._engine.weights
@@ -100,9 +102,13 @@ class Record:
         self._manifest.failed(outcome.job.photograph, str(error), traceback)
 
     def _recipe(self, job: Job, weights: str, sha256: str) -> Recipe:
-        known = self._settings.known
+        known, depth = self._settings.known, self._settings.depth
         calibrated_by = None if known is None else known.as_json(job.photograph)
-        return Recipe({**self._shared, "known": calibrated_by}, weights, sha256, self._options)
+        options = self._options
+        if "stats" in options:
+            measured_by = None if depth is None else depth.as_json(job.photograph)
+            options = {**options, "stats": {**options["stats"], "depth": measured_by}}
+        return Recipe({**self._shared, "known": calibrated_by}, weights, sha256, options)
 
 
 def facts_of_run(

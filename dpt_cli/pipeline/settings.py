@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dpt_cli.calibration.known import KnownDistances
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import ArgumentError
+from dpt_cli.pipeline.saved_depth import SavedDepth
 
 if TYPE_CHECKING:
     from dpt_cli.predict.predictor import MapSize
@@ -41,6 +42,7 @@ class RunSettings:
         max_errors: How many failed photographs stop the run; 0 for never.
         engine: How the network runs.
         known: Distances that turn relative depth into metres; None for none.
+        depth: Saved depth maps, for statistics of each class; None for none.
         fov_deg: Field of view along the longer side of photographs whose file has no focal length
             [degrees]; None where it is not known.
         size: Size of the maps; see `predict.predictor.map_size`.
@@ -59,6 +61,17 @@ class RunSettings:
     known: KnownDistances | None = None
     fov_deg: float | None = None
     size: "MapSize" = "photo"
+    depth: SavedDepth | None = None
+
+    def options_for(self, photograph: Path) -> Mapping[str, Any]:
+        """Return the values of the formats' options for one photograph.
+
+        Raises:
+            InputError: Its saved depth map is missing, or cannot be read.
+        """
+        if self.depth is None:
+            return self.options
+        return {**self.options, "depth": self.depth.map_of(photograph)}
 
 
 def map_quantity(spec: CheckpointSpec, settings: RunSettings) -> str:

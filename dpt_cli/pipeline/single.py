@@ -1,5 +1,6 @@
 """One photograph without a manifest: from a file or a stream, into named files or a stream."""
 
+import hashlib
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -78,7 +79,12 @@ class Single:
                 yield outcome
 
     def _read(self, job: Job) -> bytes:
-        return read_file(job.photograph)[0] if self.source is None else self._data
+        if self.source is not None:
+            return self._data
+        data, _ = read_file(job.photograph)
+        if self.settings.depth is not None:
+            self.settings.depth.check(job.photograph, hashlib.sha256(data).hexdigest())
+        return data
 
     def _write(
         self,
@@ -92,7 +98,7 @@ class Single:
         assert self.engine is not None
         if self.source is None:
             result = result.made_from(job.photograph.name)
-        formats, options = formats_of(self.spec.task), self.settings.options
+        formats, options = formats_of(self.spec.task), self.settings.options_for(job.photograph)
         if self.target is not None:
             more = formats[self.settings.formats[0]].write(self.target, result, rgb, options)
             self.target.flush()
