@@ -37,6 +37,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "engine.openvino.engine": ({"numpy"}, {"errors"}),
     "formats": ({"numpy"}, {"maps", "photos", "errors"}),
     "formats.entry": (set(), {"maps", "errors"}),
+    "formats.png": ({"numpy", "isal"}, {"errors"}),
     "formats.read": ({"numpy", "PIL"}, {"maps", "photos", "errors"}),
     "metrics": ({"numpy"}, {"maps"}),
     "metrics.ablations": (set(), set()),

@@ -97,6 +97,14 @@ def test_a_png_gives_its_pixels_back(tmp_path: Path, image: npt.NDArray[np.uint8
     np.testing.assert_array_equal(read[..., ::-1] if image.ndim == 3 else read, image)
 
 
+def test_without_isal_a_png_has_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)
+    save(tmp_path / "a.png", write_png, GREY16)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), GREY16)
+
+
 @pytest.mark.parametrize(
     "image", [VALUES, RGB[..., :2], RGB.astype(np.uint16)], ids=["float", "2 channels", "rgb16"]
 )

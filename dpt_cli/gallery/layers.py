@@ -51,9 +51,10 @@ def url_of(name: str) -> str:
 
 def _depth(values: Values, record: Record) -> tuple[Json, RGB]:
     small = sampled(values, DEPTH_SIDE_PX).astype(np.float32)
-    is_metric = record["facts"]["quantity"] == "depth"
-    finite = small[np.isfinite(small)]
-    span = (float(finite.min()), float(finite.max())) if finite.size else None
+    facts = record["facts"]
+    is_metric = facts["quantity"] == "depth"
+    # The map's own, which the sample may not reach; none where no value is finite.
+    span = None if facts["min"] is None else (facts["min"], facts["max"])
     low, high = span or (0.0, 0.0)
     settings = record["settings"]
     colormap, invert = settings.get("colormap", "inferno"), bool(settings.get("invert", False))

@@ -26,7 +26,7 @@ _FRAMED_FORMATS = ("color", "gray")
 _PICTURE_FORMATS = (*_FRAMED_FORMATS, "overlay", "side")
 
 # To be raised with every change of what is written per picture.
-_VERSION = 1
+_VERSION = 2
 
 
 def writer_of(task: Task, kind: str) -> str:

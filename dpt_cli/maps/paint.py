@@ -34,18 +34,21 @@ def painted_depth(
     rgb = np.zeros((*values.shape, 3), np.uint8)
     if span is None:
         return rgb
-    sign = 1 if larger_is_nearer else -1
-    low, high = sorted(sign * end for end in span)
+    low, high = span
     ramp = table[::-1] if invert and high > low else table
     scale = 255 / (high - low) if high > low else 0.0
+    farthest = low if larger_is_nearer else high
+    if not larger_is_nearer:
+        scale = -scale
     for rows in strips(rgb.shape[0]):
+        unknown = ~np.isfinite(values[rows])
         # float64: the difference of two float32 may overflow.
-        nearness = sign * values[rows].astype(np.float64)
-        unknown = ~np.isfinite(nearness)
+        levels = np.subtract(values[rows], farthest, dtype=np.float64)
         has_unknown = unknown.any()
         if has_unknown:
-            nearness[unknown] = low
-        levels = np.rint((nearness.clip(low, high) - low) * scale)
+            levels[unknown] = 0
+        levels *= scale
+        np.rint(levels, out=levels).clip(0, 255, out=levels)
         rgb[rows] = painted(levels.astype(np.uint8), ramp)
         if has_unknown:
             rgb[rows][unknown] = 0

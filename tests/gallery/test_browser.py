@@ -112,7 +112,7 @@ def painted(page: "Page", row: int, column: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "unit"), [("b.png", METRIC, "m"), ("c.png", RELATIVE, "relative")]
+    ("name", "values", "unit"), [("b.png", METRIC, "m"), ("c.png", RELATIVE, "(relative)")]
 )
 def test_the_pointer_reads_the_maps_value(
     page: "Page", name: str, values: npt.NDArray[np.float32], unit: str

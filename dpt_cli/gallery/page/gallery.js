@@ -357,7 +357,7 @@ function read(point) {
     const [low, high] = layer.range;
     const place = (number - 1) / 65534;
     text = depthText(low + place * (high - low));
-    if (layer.unit !== "m") detail = "relative";
+    if (layer.unit !== "m") detail = "(relative)";
     mark.hidden = false;
     mark.style.left = `${100 * place}%`;
   }
