@@ -13,7 +13,7 @@ from PIL import Image
 import dpt_cli
 from dpt_cli import DepthMap
 from dpt_cli.errors import CalibrationError
-from front_door import FrontDoor
+from front_door import FrontDoor, invoke
 
 HW = (40, 60)
 RNG = np.random.default_rng(seed=0)
@@ -325,3 +325,36 @@ def test_a_name_that_fits_two_photographs_is_refused(dpt: FrontDoor) -> None:
     (dpt.desk / "known.csv").write_text("photograph,x,y,metres\nphoto.png,1,2,3\n")
     result = dpt("depth", "in", "-o", "out", "--known-from", "known.csv", code=2)
     assert "more of its path" in result.stderr
+
+
+def test_a_saved_map_is_calibrated_to_the_same_bytes(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32]
+) -> None:
+    known = words(raw, PLACES)
+    common = ("--format", "npz,png16")
+    dpt("depth", "photo.png", "-o", "out", "--engine", "torch", *common, *known)
+    invoke("convert", "raw/photo_depth.npy", "-o", "again", *common, *known)
+    for name in ("photo_depth.npz", "photo_depth16.png"):
+        assert (dpt.desk / "again" / name).read_bytes() == (dpt.desk / "out" / name).read_bytes()
+
+
+def test_other_distances_convert_a_map_again(dpt: FrontDoor, raw: npt.NDArray[np.float32]) -> None:
+    assert dpt.desk.is_dir()
+    convert = ("convert", "raw/photo_depth.npy", "-o", "again", "--format", "npy", "--json")
+    status = [
+        json.loads(invoke(*convert, *words(raw, places)).stdout)["status"]
+        for places in (PLACES, PLACES, OTHER_PLACES)
+    ]
+    assert status == ["done", "skipped", "done"]
+
+
+def test_a_list_calibrates_saved_maps_by_the_names_of_their_photographs(
+    dpt: FrontDoor, raw: npt.NDArray[np.float32]
+) -> None:
+    rows = [f"photo.png,{x},{y},{float(metres(raw)[y, x])!r}" for x, y in PLACES]
+    table = "\n".join(["photograph,x,y,metres", *rows, "gone.png,1,2,3"])
+    (dpt.desk / "known.csv").write_text(table)
+    convert = ("convert", "raw", "-o", "again", "--format", "npy", "--known-from", "known.csv")
+    result = invoke(*convert)
+    assert_metres(dpt.desk / "again/photo_depth.npy", raw)
+    assert "gone.png" in result.stderr

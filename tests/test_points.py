@@ -19,7 +19,7 @@ from dpt_cli import DepthMap
 from dpt_cli.errors import OutputError
 from dpt_cli.formats.points import write_glb, write_ply
 from dpt_cli.maps.points import Points, on_depth_edge, points_from_depth
-from front_door import FrontDoor
+from front_door import FrontDoor, invoke
 
 RNG = np.random.default_rng(seed=0)
 HW = (5, 7)
@@ -301,3 +301,44 @@ def test_a_map_without_a_point_is_refused_from_python(tmp_path: Path, suffix: st
     with pytest.raises(OutputError, match="no point"):
         dpt_cli.save(nothing, tmp_path / f"a{suffix}", photograph=RGB)
     assert not list(tmp_path.iterdir())
+
+
+# `dpt convert`
+
+
+@pytest.mark.parametrize("name", ["ply", "glb", "side"])
+def test_a_saved_map_and_its_photograph_give_the_same_bytes(
+    dpt: FrontDoor, photo: Image.Image, name: str
+) -> None:
+    photo.save(dpt.desk / "photo.png", exif=exif_of(28))
+    run(dpt, "--format", f"npz,{name}")
+    convert = ("convert", "out/photo_depth.npz", "-o", "again", "--format", name)
+    invoke(*convert, "--photographs", ".")
+    (direct,), (converted,) = (
+        list((dpt.desk / folder).glob(f"*{name}*")) for folder in ("out", "again")
+    )
+    assert converted.read_bytes() == direct.read_bytes()
+
+
+def test_without_the_photograph_points_have_no_colours_and_side_is_refused(
+    dpt: FrontDoor, photo: Image.Image
+) -> None:
+    assert photo.size == (96, 64)
+    run(dpt, "--format", "npz")
+    convert = ("convert", "out/photo_depth.npz", "-o", "again", "--format")
+    invoke(*convert, "ply")
+    ply = plyfile.PlyData.read(dpt.desk / "again/photo_points.ply")
+    assert [it.name for it in ply["vertex"].properties] == ["x", "y", "z"]
+    assert "--photographs" in invoke(*convert, "side", code=2).stderr
+
+
+def test_a_photograph_that_is_not_there_or_another_is_named(
+    dpt: FrontDoor, photo: Image.Image
+) -> None:
+    run(dpt, "--format", "npz")
+    (dpt.desk / "others").mkdir()
+    convert = ("convert", "out/photo_depth.npz", "-o", "a", "--format", "ply", "--photographs")
+    assert "photo.png" in invoke(*convert, "others", code=3).stderr
+    photo.resize((48, 32)).save(dpt.desk / "others/photo.png")
+    assert "48 x 32" in invoke(*convert, "others", code=3).stderr
+    assert not list((dpt.desk / "a").glob("*.ply"))

@@ -10,15 +10,15 @@ from dpt_cli.cli.depth_options import chosen_formats, depth_options
 from dpt_cli.cli.info import rounding
 from dpt_cli.cli.options import debug_option
 from dpt_cli.cli.report import Report
+from dpt_cli.cli.scene import scene_options, take_scene
 from dpt_cli.cli.values import InputPath, NameList, ValueRange
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED
 from dpt_cli.formats.table import format_names, format_of, formats_of
 from dpt_cli.pipeline.convert import Conversion, plan_conversion
 from dpt_cli.pipeline.events import Done, Failed
+from dpt_cli.pipeline.saved import Additions
 
-_FORMATS = tuple(
-    name for name in format_names("depth") if not formats_of("depth")[name].needs_photograph
-)
+_FORMATS = format_names("depth")
 
 # What is lost, by the fact that holds the step.
 _ROUNDINGS = {"rounded_to": "rounded before, to", "step": "16 bits round to"}
@@ -44,6 +44,13 @@ _ROUNDINGS = {"rounded_to": "rounded before, to", "step": "16 bits round to"}
     help=f"Comma-separated: {', '.join(_FORMATS)}.",
 )
 @depth_options(ValueRange(folder=True))
+@scene_options
+@click.option(
+    "--photographs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Where the photographs are, for the colours of points and for side.",
+)
 @click.option(
     "-f", "--force", is_flag=True, help="Redo what is done, and overwrite files dpt did not make."
 )
@@ -59,6 +66,7 @@ def convert(
     force: bool,
     as_json: bool,
     quiet: bool,
+    photographs: Path | None,
     **painting: Any,
 ) -> None:
     """Write saved depth maps in other formats, colours or ranges, without the network.
@@ -72,8 +80,13 @@ def convert(
     is_file = not output.is_dir() and format_of("depth", output) is not None
     if is_file:
         _check_file(inputs, output, names)
+    if photographs is None:
+        _check_shows_no_photograph(names)
+    additions = Additions(**take_scene(painting), photographs=photographs)
     options = {**painting, "range": value_range}
-    conversion = plan_conversion(inputs, output, names, options, is_file=is_file, force=force)
+    conversion = plan_conversion(
+        inputs, output, names, options, is_file=is_file, force=force, additions=additions
+    )
     num_maps = len(conversion.jobs) + len(conversion.failures)
     report = Report(num_maps, quiet, verbose=False, as_json=as_json)
     try:
@@ -85,6 +98,15 @@ def convert(
     report.summary(output, roundings)
     if report.num_failed:
         click.get_current_context().exit(SOME_FAILED)
+
+
+def _check_shows_no_photograph(formats: tuple[str, ...]) -> None:
+    for name in formats:
+        entry = formats_of("depth")[name]
+        if entry.needs_photograph and not entry.can_lack_photograph:
+            raise click.UsageError(
+                f"{name} shows the photograph: give its folder with --photographs"
+            )
 
 
 def _check_file(inputs: tuple[Path, ...], output: Path, formats: tuple[str, ...]) -> None:
@@ -102,7 +124,7 @@ def _check_file(inputs: tuple[Path, ...], output: Path, formats: tuple[str, ...]
 def _report(conversion: Conversion, report: Report) -> list[str]:
     """Report every event; return what was lost by rounding, one line each."""
     coarsest: dict[str, Done] = {}
-    with closing(conversion.events()) as events:
+    with closing(conversion.events(report.say)) as events:
         for event in events:
             if isinstance(event, Done):
                 report.done(event)

@@ -35,6 +35,7 @@ class Format:
         holds: What its numbers are, in one line.
         options: What decides its bytes, besides the map.
         needs_photograph: Whether the photograph is painted into it.
+        can_lack_photograph: Whether it can be written without it all the same, less complete.
         quantity: The only quantity it takes; None for any.
         writer: Module of this folder and function; empty for the one of the task and the name.
         fixed: Options whose values are part of the format.
@@ -49,6 +50,7 @@ class Format:
     holds: str
     options: tuple[str, ...] = ()
     needs_photograph: bool = False
+    can_lack_photograph: bool = False
     quantity: "Quantity | None" = None
     writer: str = ""
     fixed: tuple[tuple[str, Any], ...] = ()

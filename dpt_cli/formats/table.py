@@ -49,6 +49,7 @@ _ALL = (
             f"a coloured point cloud in metres: {axes}",
             ("edge_threshold", "max_points"),
             needs_photograph=True,
+            can_lack_photograph=True,
             quantity="depth",
             writer=f"points.{name}",
         )
@@ -133,7 +134,7 @@ def save(
         raise ValueError(
             f"unknown options {sorted(wrong)}; there are {list(DEFAULT_OPTIONS[task])}"
         )
-    if entry.needs_photograph and photograph is None:
+    if photograph is None and entry.needs_photograph and not entry.can_lack_photograph:
         raise ValueError(f"{entry.name} is painted over the photograph, which is missing")
     with replacing(path, overwrite=overwrite) as file:
         entry.write(file, result, photograph, {**DEFAULT_OPTIONS[task], **options})

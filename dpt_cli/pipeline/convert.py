@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ from dpt_cli.formats.table import formats_of
 from dpt_cli.photos.find import BadInput, Photograph
 from dpt_cli.pipeline.events import Done, Failed, Skipped
 from dpt_cli.pipeline.plan import Job, check_folder, plan
+from dpt_cli.pipeline.saved import NOTHING_ADDED, Additions, Saved
 
 if TYPE_CHECKING:
-    from dpt_cli.maps import DepthMap
     from dpt_cli.pipeline.manifest import Manifest
 
 # Where a folder holds a map in several formats, one is taken: the exact ones first.
@@ -39,6 +39,7 @@ class Conversion:
         options: Of the formats; `range` may be `folder`.
         output: The output folder; None where an output is a file that was named.
         force: Whether to convert again, and to overwrite files that are not ours.
+        additions: What the user adds to the maps.
     """
 
     jobs: Sequence[Job]
@@ -47,24 +48,33 @@ class Conversion:
     options: Mapping[str, Any]
     output: Path | None
     force: bool = False
+    additions: Additions = NOTHING_ADDED
 
-    def events(self) -> Generator[Event, None, None]:
+    def events(
+        self, notify: Callable[[str], None] = lambda _line: None
+    ) -> Generator[Event, None, None]:
         """Convert every map and yield what became of it.
+
+        Args:
+            notify: Takes one line for the user.
 
         Raises:
             OutputError: The output folder cannot be used.
-            ArgumentError: The maps have no range in common, or one is needed.
+            ArgumentError: The maps have no range in common, or one is needed; or known distances
+                fit several maps.
         """
         from dpt_cli.formats.files import is_temporary
         from dpt_cli.pipeline.manifest import Manifest
 
         known = formats_of("depth")
+        for name in self.additions.check(job.photograph for job in self.jobs):
+            notify(f"known distances for {name}, of which there is no map")
         for bad in self.failures:
             yield Failed(Job(bad.path, {}), InputError(bad.reason))
         options = dict(self.options)
         wants_range = any(known[name].shares_range for name in self.formats)
         if options["range"] == FOLDER or (wants_range and options["range"] is None):
-            options["range"] = _common_range([job.photograph for job in self.jobs])
+            options["range"] = self._common_range()
         if self.output is None:
             for job in self.jobs:
                 yield self._into_file(job, known, options)
@@ -77,50 +87,73 @@ class Conversion:
     def _into_file(
         self, job: Job, known: Mapping[str, Format], options: Mapping[str, Any]
     ) -> Event:
-        from dpt_cli.maps.facts import facts_of
         from dpt_cli.pipeline.outputs import drafted
 
         started = time.monotonic()
         try:
-            depth_map, rounded = _read(job.photograph)
-            with drafted(job.outputs, known, depth_map, None, options) as (drafts, more):
+            saved = self.additions.read(job.photograph)
+            with drafted(job.outputs, known, saved.depth_map, saved.rgb, options) as (drafts, more):
                 for draft in drafts.values():
                     draft.finish()
                     draft.publish(overwrite=self.force)
         except (InputError, OutputError, ArgumentError) as error:
             return Failed(job, error)
-        return Done(job, {**facts_of(depth_map), **rounded, **more, **_seconds(started)})
+        return Done(job, _facts(saved, more, started))
 
     def _converted(
         self, job: Job, manifest: "Manifest", known: Mapping[str, Format], options: dict[str, Any]
     ) -> Event:
-        from dpt_cli.maps.facts import facts_of
         from dpt_cli.photos.source import stamp_of
         from dpt_cli.pipeline.manifest import Recipe
         from dpt_cli.pipeline.outputs import write_claimed
 
         own = {name: {key: options[key] for key in known[name].options} for name in self.formats}
+        started = time.monotonic()
+        try:
+            saved = self.additions.read(job.photograph)
+        except InputError as error:
+            manifest.failed(job.photograph, str(error))
+            return Failed(job, error)
         # The map brings its weights along; they are among its facts.
-        recipe = Recipe({"task": "convert"}, "", "", own)
+        recipe = Recipe({"task": "convert", **saved.recipe}, "", "", own)
         decision = "do" if self.force else manifest.decide(job.photograph, job.outputs, recipe)
         if decision == "skip":
             return Skipped(job)
         if decision != "do":
             reason = f"{_UNTOUCHED[decision]}; use --force to overwrite it"
             return Failed(job, OutputError(reason))
-        started = time.monotonic()
         try:
-            depth_map, rounded = _read(job.photograph)
             stamp = stamp_of(job.photograph)
             files, more = write_claimed(
-                manifest, job, known, depth_map, None, options, force=self.force
+                manifest, job, known, saved.depth_map, saved.rgb, options, force=self.force
             )
         except (InputError, OutputError, ArgumentError) as error:
             manifest.failed(job.photograph, str(error))
             return Failed(job, error)
-        facts = {**facts_of(depth_map), **rounded, **more, **_seconds(started)}
+        facts = _facts(saved, more, started)
         manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
         return Done(job, facts)
+
+    def _common_range(self) -> tuple[float, float] | None:
+        """Return the least and the greatest value of all maps; unreadable ones fail later.
+
+        Raises:
+            ArgumentError: Some are metric and some are not.
+        """
+        spans, quantities = [], set()
+        for job in self.jobs:
+            try:
+                depth_map = self.additions.read(job.photograph).depth_map
+            except DptError:
+                continue
+            quantities.add(depth_map.quantity)
+            if depth_map.span is not None:
+                spans.append(depth_map.span)
+        if len(quantities) > 1:
+            raise ArgumentError("one range for metric and for relative maps: convert them apart")
+        if not spans:
+            return None
+        return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def plan_conversion(
@@ -131,6 +164,7 @@ def plan_conversion(
     *,
     is_file: bool = False,
     force: bool = False,
+    additions: Additions = NOTHING_ADDED,
 ) -> Conversion:
     """Find saved maps and work out every output.
 
@@ -142,6 +176,7 @@ def plan_conversion(
         options: Of the formats.
         is_file: Whether `output` is a file.
         force: Whether to convert again, and to overwrite files that are not ours.
+        additions: What the user adds to the maps.
 
     Raises:
         InputError: There is nothing to convert.
@@ -166,11 +201,11 @@ def plan_conversion(
         if os.path.lexists(output) and not force:
             raise OutputError(f"{output} exists; use --force to overwrite it")
         jobs = [Job(one.path, {formats[0]: output}) for one in maps]
-        return Conversion(jobs, failures, formats, options, None, force)
+        return Conversion(jobs, failures, formats, options, None, force, additions)
     check_folder(output)
     suffixes = {name: formats_of("depth")[name].suffix for name in formats}
     jobs, clashing = plan(maps, output, suffixes)
-    return Conversion(jobs, [*failures, *clashing], formats, options, output, force)
+    return Conversion(jobs, [*failures, *clashing], formats, options, output, force, additions)
 
 
 def _maps_in(folder: Path, output: Path) -> list[Photograph]:
@@ -202,39 +237,9 @@ def _stem(name: str) -> str:
     return name.removesuffix(max(fitting, key=len, default=Path(name).suffix))
 
 
-def _read(path: Path) -> "tuple[DepthMap, dict[str, Any]]":
-    """Return a saved map, and what its file rounded its numbers to."""
-    from dpt_cli.formats.read import map_of, read_saved
-    from dpt_cli.maps import DepthMap
+def _facts(saved: Saved, more: Mapping[str, Any], started: float) -> dict[str, Any]:
+    from dpt_cli.maps.facts import facts_of
 
-    saved = read_saved(path)
-    result = map_of(saved, path)
-    if not isinstance(result, DepthMap):
-        raise InputError(f"{path}: it holds labels, and only depth maps are converted")
-    return result, {} if saved.step is None else {"rounded_to": saved.step}
-
-
-def _common_range(paths: Iterable[Path]) -> tuple[float, float] | None:
-    """Return the least and the greatest value of all maps; those that cannot be read fail later.
-
-    Raises:
-        ArgumentError: Some are metric and some are not.
-    """
-    spans, quantities = [], set()
-    for path in paths:
-        try:
-            depth_map, _ = _read(path)
-        except DptError:
-            continue
-        quantities.add(depth_map.quantity)
-        if depth_map.span is not None:
-            spans.append(depth_map.span)
-    if len(quantities) > 1:
-        raise ArgumentError("one range for metric and for relative maps: convert them apart")
-    if not spans:
-        return None
-    return min(low for low, _ in spans), max(high for _, high in spans)
-
-
-def _seconds(started: float) -> dict[str, float]:
-    return {"seconds": round(time.monotonic() - started, 3)}
+    rounded = {} if saved.rounded_to is None else {"rounded_to": saved.rounded_to}
+    seconds = round(time.monotonic() - started, 3)
+    return {**facts_of(saved.depth_map), **rounded, **more, "seconds": seconds}

@@ -1,17 +1,18 @@
 """The steps of one photograph, as plain objects that can be sent to another process."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.calibration.known import KnownDistances
+from dpt_cli.calibration.scene import with_scene
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.engine import RawOutput
 from dpt_cli.formats.table import formats_of
-from dpt_cli.maps import Camera, DepthMap, LabelMap
+from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.photos.decode import Photo, decode_photo
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.local import Stages
@@ -70,13 +71,9 @@ class Finish:
         weights = self.engine.weights
         made_by = provenance_of(self.spec, self.engine.load(), weights.label, weights.sha256)
         result = finish(raw, prepared, self.spec, made_by, self.size)
-        if isinstance(result, DepthMap):
-            if self.fov_deg is not None and result.camera is None:
-                camera = Camera.from_fov(self.fov_deg, result.values.shape, "option")
-                result = replace(result, camera=camera)
-            if self.known is not None:
-                result = self.known.calibrate(result, job.photograph)
-        return result
+        if isinstance(result, LabelMap):
+            return result
+        return with_scene(result, job.photograph, self.known, self.fov_deg)
 
 
 def stages_of(

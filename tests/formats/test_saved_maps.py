@@ -17,8 +17,8 @@ from dpt_cli.formats.table import format_names, formats_of, save
 from dpt_cli.maps import DepthMap
 from front_door import FrontDoor, invoke, paths, pixels, written_in
 
-# Every format that shows no photograph.
-FORMATS = [name for name in format_names("depth") if name != "side"]
+# Every format that shows no photograph; tests/test_points.py converts the others.
+FORMATS = [it for it in format_names("depth") if not formats_of("depth")[it].needs_photograph]
 EXACT = ("npy", "npz", "pfm", "exr", "tiff")
 
 
