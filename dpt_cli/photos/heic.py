@@ -39,6 +39,10 @@ def decode_heic(data: bytes) -> "npt.NDArray[np.uint8]":
     """
     if not has_heic():
         raise InputError(WAY_OUT)
+    from dpt_cli.photos.heif import is_cut_off
+
+    if is_cut_off(data):
+        raise InputError("the file is truncated: its end is missing")
     import numpy as np
     import pillow_heif
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 RGB = npt.NDArray[np.uint8]
 _Box = tuple[bytes, int, int]  # type, start and end of the content
 _MAX_BOXES = 4096  # far more than real files have
+_MAX_ITEMS = 65536
 
 
 def upright(stored: RGB, data: bytes) -> RGB:
@@ -44,7 +45,7 @@ def decode_avif(data: bytes) -> RGB | None:
 
 
 def exif_item(data: bytes) -> bytes:
-    """Return a file's EXIF block from its TIFF header on; empty where there is none.
+    """Return a file's EXIF block from its TIFF header on; empty if there is none.
 
     Raises:
         struct.error, IndexError: The boxes are cut off.
@@ -52,45 +53,66 @@ def exif_item(data: bytes) -> bytes:
     Source: ISO/IEC 14496-12, `iinf` and `iloc`; ISO/IEC 23008-12, annex A.
     """
     meta = _inside(data, b"meta", 0, len(data), header_bytes=4)
-    if meta is None:
-        return b""
-    infos, places = _inside(data, b"iinf", *meta), _inside(data, b"iloc", *meta)
-    if infos is None or places is None:
+    infos = None if meta is None else _inside(data, b"iinf", *meta)
+    if infos is None:
         return b""
     start, end = infos
     for kind, at, _ in _boxes(data, start + (6 if data[start] == 0 else 8), end):
         is_wide = data[at] > 2
         type_at = at + (10 if is_wide else 8)
         if kind == b"infe" and data[type_at : type_at + 4] == b"Exif":
-            begin, stop = _place(data, places[0], _number(data, at + 4, is_wide=is_wide))
-            skipped = int.from_bytes(data[begin : begin + 4], "big")
-            return data[begin + 4 + skipped : stop]
+            wanted = _number(data, at + 4, is_wide=is_wide)
+            for item, begin, stop in _pieces(data):
+                if item == wanted:
+                    skipped = int.from_bytes(data[begin : begin + 4], "big")
+                    return data[begin + 4 + skipped : stop]
     return b""
 
 
-def _place(data: bytes, at: int, wanted: int) -> tuple[int, int]:
-    """Return the start and end of an item in the file; (0, 0) if it is not one piece."""
+def is_cut_off(data: bytes) -> bool:
+    """Return whether pixels or other items lie beyond the end of a file.
+
+    libheif 1.23.6 leaves out the tiles that are missing and reports no error.
+    """
+    try:
+        return any(end > len(data) for _, _, end in _pieces(data))
+    except (struct.error, IndexError):
+        return True
+
+
+def _pieces(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the item of each piece that lies in the file, its start and end (`iloc`)."""
+    meta = _inside(data, b"meta", 0, len(data), header_bytes=4)
+    places = None if meta is None else _inside(data, b"iloc", *meta)
+    if places is None:
+        return
+    at, _ = places
     version = data[at]
     offset_bytes, length_bytes = data[at + 4] >> 4, data[at + 4] & 15
     base_bytes, index_bytes = data[at + 5] >> 4, data[at + 5] & 15 if version else 0
-    num_items = _number(data, at + 6, is_wide=version == 2)
-    at += 10 if version == 2 else 8
-    for _ in range(min(num_items, _MAX_BOXES)):
-        item = _number(data, at, is_wide=version == 2)
-        at += 4 if version == 2 else 2
-        method = data[at + 1] & 15 if version else 0
+    is_wide = version == 2
+    num_items = _number(data, at + 6, is_wide=is_wide)
+    at += 10 if is_wide else 8
+    for _ in range(min(num_items, _MAX_ITEMS)):
+        item = _number(data, at, is_wide=is_wide)
+        at += 4 if is_wide else 2
+        in_file = not version or data[at + 1] & 15 == 0
         at += 4 if version else 2
         base = int.from_bytes(data[at : at + base_bytes], "big")
         at += base_bytes
         num_pieces = _number(data, at, is_wide=False)
         at += 2
-        if item == wanted and method == 0 and num_pieces == 1:
+        # Without sizes there is nothing to read, however many pieces a hostile file claims.
+        for _ in range(num_pieces if offset_bytes + length_bytes else 0):
+            if at > len(data):
+                raise IndexError
             at += index_bytes
             begin = base + int.from_bytes(data[at : at + offset_bytes], "big")
             at += offset_bytes
-            return begin, begin + int.from_bytes(data[at : at + length_bytes], "big")
-        at += num_pieces * (index_bytes + offset_bytes + length_bytes)
-    return 0, 0
+            if in_file:
+                length = int.from_bytes(data[at : at + length_bytes], "big")
+                yield item, begin, begin + length
+            at += length_bytes
 
 
 def _steps(data: bytes) -> Iterator[Callable[[RGB], RGB]]:
