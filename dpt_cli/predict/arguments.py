@@ -1,4 +1,4 @@
-"""The arguments of `load`, checked before anything is downloaded; errors in Python's words."""
+"""Checks of the arguments of `load`, before anything is downloaded, with errors for Python."""
 
 import contextlib
 import operator
@@ -16,7 +16,7 @@ _CHOICES = {
     "engine": ("auto", "torch", "openvino"),
     "protocol": PROTOCOLS,
 }
-# "gpu" is nobody's misspelling of a device that it resembles.
+# Words that mean a known value but are not spelt like it.
 _MEANT = {"gpu": "cuda", "segmentation": "segment", "float32": "fp32", "float16": "fp16"}
 _CUDA_DEVICE = re.compile(r"cuda:\d+")
 _MIN_SIDE_PX = 16
@@ -24,10 +24,10 @@ _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
 
 
 def check_choice(name: str, value: object) -> None:
-    """Refuse an argument that is none of its values.
+    """Check that an argument has one of its values.
 
     Raises:
-        ArgumentError: With the values there are.
+        ArgumentError: It has another. The message lists the values.
     """
     known = _CHOICES[name]
     if value in known and value != "cuda:N":
@@ -41,7 +41,7 @@ def check_choice(name: str, value: object) -> None:
 
 
 def target_size(resolution: Any) -> tuple[int, int] | None:
-    """Return what the network size aims at, height and width [px], or None for the weights' own.
+    """Return the size to run the network at, (height, width) [px]; None for the weights' own.
 
     Raises:
         ArgumentError: It is neither a side nor (height, width).
@@ -100,10 +100,10 @@ def in_protocol(
 
 
 def check_batch_size(batch_size: object) -> None:
-    """Refuse what no batch can be as large as.
+    """Check the size of a batch.
 
     Raises:
-        ArgumentError: It is no number from 1.
+        ArgumentError: It is not a number from 1.
     """
     number = _whole(batch_size)
     if number is None or number < 1:
@@ -112,7 +112,7 @@ def check_batch_size(batch_size: object) -> None:
 
 @contextlib.contextmanager
 def in_pythons_words() -> Iterator[None]:
-    """Name arguments, not command-line options, in errors that pass."""
+    """Replace the names of command-line options in errors by those of arguments."""
     try:
         yield
     except DptError as error:

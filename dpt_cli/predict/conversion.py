@@ -1,4 +1,4 @@
-"""Weights to the files OpenVINO runs: made once a checkpoint on this disk, checked at every use."""
+"""From weights to the files that OpenVINO runs: converted once, checked at every use."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,16 +26,18 @@ from dpt_cli.predict.predictor import Predictor, prepare
 RGB = npt.NDArray[np.uint8]
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "bundled" / "photographs"
-# Drift that is small beside the error of the published weights themselves, an AbsRel near 0.1.
+# Small beside the error of the published weights, an AbsRel near 0.1.
 SMALL_DRIFT = 0.02
-# What stays in fp32, more from rung to rung until the drift is small. The convolutions that bring
-# the encoder's levels to one width come first: their inputs have a few channels far larger than the
-# rest, which one scale a tensor cannot hold, and they are 4 % of DPT-Large's operations.
+# The modules that stay in fp32: more in each attempt, until the drift is small. The convolutions
+# that bring the encoder's levels to one width come first. A few channels of their inputs are far
+# larger than the rest, which one scale per tensor cannot represent, and they are 4 % of the
+# operations of DPT-Large.
 KEPT_IN_FP32 = (("to_features",), ("to_features", "reassemble", "fusion", "head"))
-# How far a conversion may lie from torch, of the output's norm: both compute in fp32, in another
-# order. Seen: 1e-7 (DPT-Tiny) to 1e-6 (DPT-Hybrid). A lost layer or a fixed size is far more.
+# How far a conversion may differ from torch, relative to the norm of the output. Both compute in
+# fp32, in another order: measured 1e-7 (DPT-Tiny) to 1e-6 (DPT-Hybrid). A lost layer or a fixed
+# size makes far more.
 TOLERANCE = 1e-4
-# Parts of a photograph to calibrate with, as (top, left, side), all relative to its size.
+# Parts of a photograph to calibrate with, as (top, left, side) relative to its size.
 _PARTS = ((0.0, 0.0, 1.0), (0.2, 0.2, 0.6))
 
 
@@ -48,29 +50,28 @@ def load_openvino(
     *,
     must_keep: bool = False,
 ) -> Engine:
-    """Return a weights file on OpenVINO, converted now unless it was before.
+    """Load a weights file on OpenVINO, converting it unless that was done before.
 
-    Where the conversion cannot be kept, it is made in a temporary folder for this process alone.
+    A conversion that cannot be kept is made in a temporary folder for this process alone.
 
     Args:
         spec: The weights' row.
         weights: The file.
         sha256: Hash of its content.
         precision: `fp32` or `int8`.
-        notify: Takes one line for the user.
-        must_keep: Rather than convert for this process alone, raise.
+        notify: Receives lines for the user.
+        must_keep: Raise rather than convert for this process alone.
 
     Raises:
         CheckpointError: The file is damaged or does not fit the row's architecture.
-        ConversionError: It cannot be converted, kept or run on OpenVINO; torch may do.
-        DeviceError: int8 weights have to be made, and what makes them is not installed; or memory
-            is short.
+        ConversionError: It cannot be converted, kept or run on OpenVINO; torch may be able to.
+        DeviceError: int8 weights have to be made and NNCF is not installed, or memory is short.
     """
     return _load(spec, weights, sha256, precision, notify, must_keep=must_keep)[0]
 
 
 def made_of(spec: CheckpointSpec, sha256: str, precision: str) -> dict[str, str]:
-    """Return what a conversion is made of, in full; its folder's name has the first digits."""
+    """Return what a conversion is made from. The name of its folder has the first digits."""
     shape = hashlib.sha256(repr(spec.architecture).encode()).hexdigest()
     return {"weights": sha256, "architecture": shape, "precision": precision}
 
@@ -100,7 +101,7 @@ def _load(
 def _export(
     spec: CheckpointSpec, weights: Path, work: Path, of: Mapping[str, str], notify: Notify
 ) -> Loaded:
-    """Write a network as it is, into a folder, and compare it with torch."""
+    """Write a network in fp32 into a folder, and compare it with torch."""
     from dpt_cli.checkpoint.load import load_network
     from dpt_cli.engine.openvino.export import export, torch_output
 
@@ -124,10 +125,10 @@ def _export(
 
 
 def _known_input(spec: CheckpointSpec) -> npt.NDArray[np.float32]:
-    """Return a network input, float32 (1, 3, h, w), of no size the conversion has seen.
+    """Return a network input, float32 (1, 3, h, w), of a size that is new to the conversion.
 
-    Neither the size it was trained at, where the position embedding is not resized, nor that of
-    the tracing.
+    It is neither the size of the training, where the position embedding is not resized, nor that
+    of the tracing.
     """
     (native_h, native_w), patch_px = spec.architecture.native_hw, spec.architecture.patch_px
     grid_h, grid_w = native_h // patch_px, native_w // patch_px
@@ -140,24 +141,24 @@ def _known_input(spec: CheckpointSpec) -> npt.NDArray[np.float32]:
 def _quantize(
     spec: CheckpointSpec, fp32: Loaded, work: Path, of: Mapping[str, str], notify: Notify
 ) -> Loaded:
-    """Write a network with int8 weights, into a folder, and measure what they change."""
+    """Write a network with int8 weights into a folder, and measure what they change."""
     photographs = [read_rgb(it.path) for it in find_photographs((PHOTOGRAPHS,)).photographs]
     samples = [prepare(Photo(rgb), spec).image for rgb in _views(photographs)]
     engine, source = fp32
     references = _maps(spec, engine, photographs)
     found: dict[Path, float] = {}
-    for rung, kept in enumerate(KEPT_IN_FP32):
-        notify(f"Quantising {spec.id} to int8, once; minutes for a large network")
-        part = work / str(rung)
+    for attempt, kept in enumerate(KEPT_IN_FP32):
+        notify(f"Quantising {spec.id} to int8, once; this takes minutes for a large network")
+        part = work / str(attempt)
         quantize(source, samples, kept, part)
         int8 = OpenVinoEngine(seal(part, of), notify)
         found[part] = mean_drift(_maps(spec, int8, photographs), references)
         if found[part] <= SMALL_DRIFT:
             break
-        notify(f"int8 moves the map by {found[part]:.1%}: more is kept in fp32")
+        notify(f"int8 changes the map by {found[part]:.1%}: keeping more in fp32")
     best = min(found, key=found.__getitem__)
     remark = (
-        f"int8 moves the map by {found[best]:.2%} from fp32 "
+        f"int8 changes the map by {found[best]:.2%} from fp32 "
         f"({measure_of(spec.output.quantity)}, {len(photographs)} photographs)"
     )
     conversion = seal(best, of, remark=remark, drift=found[best])

@@ -1,6 +1,6 @@
-"""Where a conversion is kept: opened if it may be trusted, made again once if it is damaged.
+"""Where a conversion is kept: opened if it is trusted, made again once if it is damaged.
 
-What others made, and what cannot be read or written, is left as it is.
+What another user made, or what cannot be read or written, is left as it is.
 """
 
 import os
@@ -24,14 +24,14 @@ Make = Callable[[Path], Loaded]
 def open_or_make(
     place: Path, of: Mapping[str, str], make: Make, notify: Notify, *, must_keep: bool
 ) -> Loaded:
-    """Load the conversion in a place, or make one.
+    """Load a conversion, or make one.
 
     Args:
         place: Its folder, or where it is to be.
-        of: What it is made of.
+        of: What it is made from.
         make: Makes one.
-        notify: Takes one line for the user.
-        must_keep: Raise, rather than make one that goes with this process.
+        notify: Receives lines for the user.
+        must_keep: Raise rather than make one for this process alone.
 
     Raises:
         ConversionError: It cannot be made, kept or run.
@@ -44,7 +44,7 @@ def open_or_make(
         except FileNotFoundError:
             pass
         except DamagedError as error:
-            notify(f"The conversion {folder.name} is made again, it is damaged: {error}")
+            notify(f"Converting again, because {folder.name} is damaged: {error}")
             try:
                 remove(folder)
             except OSError as failure:
@@ -54,7 +54,7 @@ def open_or_make(
             why = f"cannot use {folder}: {_reason(error)}"
             continue
         if why:
-            notify(f"Using a conversion of this user's own: {why}")
+            notify(f"Using a conversion for this user alone: {why}")
         try:
             return _make_and_keep(folder, make)
         except (OSError, DamagedError) as error:
@@ -62,19 +62,19 @@ def open_or_make(
             break
     if must_keep:
         raise ConversionError(f"no conversion for OpenVINO: {why}")
-    notify(f"This conversion goes with this run: {why}")
+    notify(f"Converting for this run alone: {why}")
     return _make_for_now(make)
 
 
 def _private(place: Path) -> tuple[Path, ...]:
-    """Return where this user's own conversion lies if others have taken the first place."""
+    """Return where this user's own conversion is kept if another user owns the first place."""
     if os.name != "posix":
         return ()
     return (place.with_name(f"{place.name}-{os.geteuid()}"),)
 
 
 def _make_and_keep(place: Path, make: Make) -> Loaded:
-    """Make a conversion beside its place, then move it there: whole or not at all."""
+    """Make a conversion beside its place, then move it there in one step."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=place.parent, prefix=f"{place.name}.", ignore_cleanup_errors=True
@@ -85,7 +85,7 @@ def _make_and_keep(place: Path, make: Make) -> Loaded:
 
 
 def _make_for_now(make: Make) -> Loaded:
-    """Make a conversion in a temporary folder, removed with its engine or at exit."""
+    """Make a conversion in a temporary folder that is removed with its engine or at exit."""
     try:
         work = tempfile.mkdtemp(prefix="dpt-")
         try:

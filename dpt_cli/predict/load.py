@@ -1,4 +1,4 @@
-"""A model's name to a predictor: find the weights, load the network, make it ready on a device."""
+"""From a model's name to a predictor: find the weights and load the network on a device."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file chosen for a row.
+    """The weights file of a model.
 
     Attributes:
         path: The file.
         sha256: Hash of its content, 64 hex digits.
-        label: What made a map, as written into it: the row, the file's origin and its hash.
-        checked: In words, what the hash was compared with.
+        label: The model, the origin of the file and its hash, as written into maps.
+        checked: What the hash was compared with, in words.
     """
 
     path: Path
@@ -45,10 +45,10 @@ class Weights:
 def find_weights(
     spec: CheckpointSpec, file: Path | None = None, *, offline: bool = False, notify: Notify
 ) -> Weights:
-    """Return the user's own file, or else the row's from the cache or its sources.
+    """Return the user's own file if given, or the published one from the cache or a download.
 
     Raises:
-        FetchError: There is no such file, or no source gave it.
+        FetchError: There is no such file, or no source provided it.
     """
     try:
         if file is not None:
@@ -71,10 +71,10 @@ def _own_weights(spec: CheckpointSpec, file: Path, notify: Notify) -> Weights:
 
 
 def _preview_hint(spec: CheckpointSpec) -> str:
-    """Return a line that names the weights this package carries for a task, if it carries any."""
+    """Return a line that names the bundled weights of the task, if there are any."""
     for row in load_registry().of_task(spec.task):
         if any(source.kind == "bundled" for source in row.sources) and row.name != spec.name:
-            return f"\nNeeds no download: --model {row.name}, a small network for previews."
+            return f"\nWithout a download: --model {row.name}, a small network for previews."
     return ""
 
 
@@ -88,14 +88,14 @@ def load_engine(
     *,
     cuda_graphs: bool | None = None,
 ) -> "Engine":
-    """Load a weights file into its row's network and make it ready on a device.
+    """Load a weights file into its network on a device.
 
     The arguments are those of `load`.
 
     Raises:
-        CheckpointError: The file is damaged or does not fit the row's architecture.
-        DeviceError: This machine has no such device or engine, or too little memory on it, or is
-            asked for CUDA graphs elsewhere.
+        CheckpointError: The file is damaged or does not fit the architecture.
+        DeviceError: This machine has no such device or engine or too little memory on it, or CUDA
+            graphs are asked for elsewhere.
     """
     if resolve_engine(engine, device, precision) == "openvino":
         if cuda_graphs:
@@ -161,7 +161,7 @@ def load(
     offline: bool = False,
     registry: Path | str | None = None,
 ) -> Predictor[DepthMap] | Predictor[LabelMap]:
-    """Load a model and return a function from photographs to maps.
+    """Load a model and return a predictor, which turns photographs into maps.
 
     Downloads the weights on first use, into the Hugging Face cache.
 
@@ -174,24 +174,24 @@ def load(
         precision: `auto` (fp16 on CUDA, fp32 elsewhere), `fp32`, `fp16`, `bf16` or `int8`.
         engine: `auto` (OpenVINO for int8, and where it is installed and the run is on a CPU in
             fp32; torch elsewhere), `torch` or `openvino`.
-        resolution: What the network size aims at [px]: a side, or (height, width).
+        resolution: Size at which the network runs [px]: a side, or (height, width).
         multiple_of: What both sides of the network size are rounded to multiples of [px]; None for
             the weights' own, which is 16 for DPT. 32 gives its authors' network sizes.
         protocol: `authors`, or `hub` to prepare photographs as transformers does for the weights'
             repository on the Hub, and get the same maps as from there.
         cuda_graphs: On CUDA, record the network's kernels for each shape of a batch and replay
             them; None for shapes that keep coming.
-        offline: Never touch the network.
-        registry: Another `weights.toml`.
+        offline: Do not use the internet.
+        registry: Use this `weights.toml`.
 
     Returns:
         A predictor: photographs in, as paths, PIL images, arrays or tensors; `DepthMap` or
         `LabelMap` (H, W) out.
 
     Raises:
-        ArgumentError: An argument is of no known value.
-        RegistryError: No such model.
-        FetchError: The weights cannot be had, or are not the right file.
+        ArgumentError: An argument is invalid.
+        RegistryError: There is no such model.
+        FetchError: The weights cannot be downloaded, or their hash is wrong.
         CheckpointError: The weights do not fit the model.
         DeviceError: This machine has no such device or engine.
     """

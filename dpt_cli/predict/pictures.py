@@ -1,4 +1,4 @@
-"""What people have at hand to a photograph: a path, a PIL image, an array, a torch tensor."""
+"""From a path, a PIL image, an array or a torch tensor to a photograph."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dpt_cli.photos.decode import Photo, read_photo
 
 RGB = npt.NDArray[np.uint8]
-# Modes of PIL whose levels are not 0 to 255: converting them to RGB would clip them.
+# PIL modes whose values are not 0 to 255. Converting them to RGB would clip them.
 _DEEP_MODES = ("I", "F", "I;")
 
 
@@ -19,17 +19,17 @@ class PillowImage(Protocol):
 
     @property
     def mode(self) -> str:
-        """What its pixels are."""
+        """The kind of its pixels."""
 
     def getexif(self) -> Any:
-        """Return what its camera wrote."""
+        """Return its EXIF data."""
 
 
 class Tensor(Protocol):
     """A `torch.Tensor`."""
 
     def detach(self) -> Any:
-        """Return it without its history."""
+        """Return it without its gradient history."""
 
     def is_floating_point(self) -> bool:
         """Whether its values are floats."""
@@ -47,9 +47,9 @@ def as_photo(picture: Picture) -> Photo:
             float in [0, 1]; floats are rounded to 8 bits.
 
     Raises:
-        InputError: The path is no readable picture.
+        InputError: The path is not a readable picture.
         ValueError: The picture has another shape, type or range.
-        TypeError: It is nothing of the kind.
+        TypeError: It is none of these.
     """
     if isinstance(picture, (str, os.PathLike)):
         return read_photo(picture)
@@ -71,7 +71,7 @@ def as_photo(picture: Picture) -> Photo:
 def _from_tensor(tensor: Tensor) -> RGB:
     is_float = tensor.is_floating_point()
     values = tensor.detach().cpu()
-    # float32, as numpy knows no bfloat16.
+    # float32, because numpy has no bfloat16.
     planes: npt.NDArray[Any] = (values.float() if is_float else values).numpy()
     if planes.ndim != 3 or planes.shape[0] != 3 or planes.size == 0:
         raise ValueError(f"expected a tensor (3, H, W), got {planes.shape}")

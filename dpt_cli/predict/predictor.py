@@ -1,6 +1,7 @@
-"""Photograph in, map out: the stages between a decoded picture and a finished map.
+"""From a decoded photograph to a map: prepare, infer, finish.
 
-Plain functions over plain data, so that any scheduler can run them; `Predictor` is the shortest.
+These are plain functions over plain data, so that any scheduler can run them. `Predictor` runs them
+one after the other.
 """
 
 from collections import defaultdict
@@ -82,7 +83,7 @@ def infer(engine: "Engine", batch: Sequence[Prepared]) -> "list[RawOutput]":
 def provenance_of(
     spec: CheckpointSpec, engine: "Engine", weights: str, sha256: str | None
 ) -> Provenance:
-    """Return what is the same for every map of a network; `finish` adds the photograph's part.
+    """Return what every map of a network has in common; `finish` adds what differs.
 
     Args:
         spec: The weights' row.
@@ -122,9 +123,9 @@ def finish(
     made_by: Provenance,
     size: MapSize = "photo",
 ) -> DepthMap | LabelMap:
-    """Bring a raw output to the photograph's frame: metres where the weights are metric.
+    """Bring a raw output to the frame of the photograph, in metres if the weights are metric.
 
-    Of logits it takes the best class of each pixel. The camera's focal length follows the size; at
+    Logits become the best class of each pixel. The camera's focal length follows the size; at
     the network's size, whose aspect ratio is another, there is none.
     """
     from dpt_cli.predict.postprocess import resize_depth, resize_labels
@@ -184,18 +185,18 @@ class Predictor(Generic[MapT]):
         Args:
             picture: A path, a PIL image, a uint8 array (H, W, 3) in RGB order, a torch tensor
                 (3, H, W), uint8 or float in [0, 1]; or a list or tuple of them.
-            batch_size: Of a list, how many of one network size run at once; fewer where they do
-                not fit into memory.
+            batch_size: How many photographs of a list run at once if their network size is the
+                same; fewer if they do not fit into memory.
 
         Returns:
             A `DepthMap` or a `LabelMap` (H, W), as the task of the weights says; a list of them,
             in the same order, for a list.
 
         Raises:
-            InputError: A path is no readable photograph.
-            ValueError, TypeError: Something is no such picture.
-            NetworkOutputError: The network gave NaN or infinity.
-            OutOfMemoryError: It does not fit.
+            InputError: A path is not a readable photograph.
+            ValueError, TypeError: Something else is not a picture of these kinds.
+            NetworkOutputError: The network returned NaN or infinity.
+            OutOfMemoryError: Not even one photograph fits into memory.
         """
         with in_pythons_words():
             if isinstance(picture, (list, tuple)):
@@ -218,7 +219,7 @@ class Predictor(Generic[MapT]):
         return [maps[index] for index in range(len(prepared))]
 
     def _fitting(self, prepared: Sequence[Prepared], part: Sequence[int]) -> "list[RawOutput]":
-        """Run a batch, in halves where it does not fit into memory."""
+        """Run a batch, in halves if it does not fit into memory."""
         try:
             return infer(self.engine, [prepared[index] for index in part])
         except OutOfMemoryError:
@@ -238,7 +239,7 @@ class Predictor(Generic[MapT]):
 
 
 def _named(result: MapT, picture: Picture) -> MapT:
-    """Return a map with the name of its photograph, where that came from a file."""
+    """Return a map with the file name of its photograph, if it has one."""
     if isinstance(picture, (str, PathLike)):
         return result.made_from(Path(fspath(picture)).name)
     return result
