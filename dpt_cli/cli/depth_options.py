@@ -13,6 +13,9 @@ from dpt_cli.errors import InputError
 from dpt_cli.formats.presets import PRESETS
 from dpt_cli.formats.table import DEFAULT_OPTIONS, format_of
 
+# An output so named is meant as a file, but depth is not written like that.
+_OTHER_PICTURES = (".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".heic", ".avif")
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -95,7 +98,14 @@ def chosen_formats(formats: tuple[str, ...], preset: str | None, output: Path) -
         if is_named:
             raise click.UsageError("--for and --format both name the format: give one")
         return (preset,)
-    entry = None if is_named or output.is_dir() else format_of("depth", output)
+    if output.is_dir():
+        return formats
+    if output.suffix.lower() in _OTHER_PICTURES:
+        raise click.UsageError(
+            f"-o {output}: no depth map is written as {output.suffix}; choose .png, .npy, .npz, "
+            ".exr, .tiff or .pfm, or a folder"
+        )
+    entry = None if is_named else format_of("depth", output)
     return formats if entry is None else (entry.name,)
 
 

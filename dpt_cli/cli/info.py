@@ -39,6 +39,8 @@ def info(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     num_failed = 0
     for path in files:
         try:
+            if path.is_dir():
+                raise InputError("a folder; name its files")  # noqa: TRY301
             saved = read_saved(path)
         except InputError as error:
             num_failed += 1

@@ -99,9 +99,14 @@ def read_saved(path: Path) -> SavedMap:
         raise InputError(f"{path}: maps are read from {', '.join(_READERS)} files")
     data, _ = read_file(path)
     try:
-        saved = read(data)
-    except (ValueError, OSError, KeyError, EOFError) as error:
+        with warnings.catch_warnings():
+            # Decoders warn of large pictures, and of damage before they raise an error for it.
+            warnings.simplefilter("ignore")
+            saved = read(data)
+    except ValueError as error:
         raise InputError(f"{path}: {error}") from error
+    except Exception as error:  # what the decoders raise for damage is of many classes
+        raise InputError(f"{path}: damaged, or not a {path.suffix} file ({error})") from error
     if saved.values is not None and saved.values.size == 0:
         raise InputError(f"{path}: it holds no pixels")
     if not saved.facts and saved.stored is not None:
@@ -226,11 +231,8 @@ def _picture(data: bytes) -> tuple[Any, npt.NDArray[Any]]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            # Of pictures so large that they may be a trap; files that dpt wrote may be so large.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data))
-            return image, np.asarray(image)
+        image = Image.open(BytesIO(data))
+        return image, np.asarray(image)
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise ValueError(f"not a picture that can be read: {error}") from error
 

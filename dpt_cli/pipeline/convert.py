@@ -120,7 +120,7 @@ class Conversion:
         if decision == "skip":
             return Skipped(job)
         if decision != "do":
-            reason = f"{_UNTOUCHED[decision]}; use --force to overwrite it"
+            reason = f"{_UNTOUCHED[decision]}; use another --output, or --force"
             return Failed(job, OutputError(reason))
         try:
             stamp = stamp_of(job.photograph)

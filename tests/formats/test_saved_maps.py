@@ -144,11 +144,18 @@ def test_a_named_file_is_written_and_not_overwritten(maps: Path) -> None:
     assert "the map itself" in invoke("convert", "b.exr", "-o", "b.exr", "-f", code=1).stderr
 
 
+@pytest.mark.parametrize("name", ["b.jpg", "b.tif"])
+def test_a_name_that_no_format_has_is_not_taken_for_a_folder(maps: Path, name: str) -> None:
+    result = invoke("convert", maps / "a_depth.npz", "-o", name, code=2)
+    assert ".tiff" in result.stderr
+    assert not Path(name).exists()
+
+
 def test_files_of_others_are_left(maps: Path) -> None:
     Path("again").mkdir()
     Path("again/a_depth.png").write_bytes(b"mine")
     result = invoke("convert", maps, "-o", "again", code=3)
-    assert "use --force" in result.stderr
+    assert "--force" in result.stderr
     assert Path("again/a_depth.png").read_bytes() == b"mine"
     invoke("convert", maps, "-o", "again", "--force")
     assert Path("again/a_depth.png").read_bytes() == (maps / "a_depth.png").read_bytes()
