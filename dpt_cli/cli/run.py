@@ -23,6 +23,7 @@ from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.run import Run, StoppedError, passed_over, plan_run
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 from dpt_cli.pipeline.single import Single
+from dpt_cli.predict.arguments import in_protocol
 
 if TYPE_CHECKING:
     from dpt_cli.engine import Engine
@@ -57,6 +58,7 @@ def run_task(
     if remark and not options.quiet:
         say(remark)
     _check_multiple(options.multiple_of, spec)
+    spec = in_protocol(spec, options.photo_protocol, options.resolution, options.multiple_of)
     settings = _settings(options, format_options, scene)
     run: Run | Single
     if is_single(options):

@@ -49,8 +49,8 @@ def _list_classes(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     "--label-base",
     type=click.IntRange(0, 1),
     metavar="0|1",
-    help="Number of the first class. With 1, pixels without a class are 0; with 0, they are 255.  "
-    "[default: 0 for npy, else 1]",
+    help="Number of the first class: by default 0 in npy and 1 elsewhere. Pixels without a class "
+    "are 255 where classes start at 0, and 0 where they start at 1.",
 )
 @click.option(
     "--depth-stats",
