@@ -21,20 +21,11 @@ DOCS = ROOT / "docs"
 _WIDTH = 80  # characters: as on most terminals, and what fits beside the site's menus
 
 
-def models_table() -> str:
-    """Return what decides between the models one can have, as a Markdown table."""
-    rows = (
-        (_command(row), _millions(row), row.meaning, row.licence)
-        for row in load_registry().rows
-        if row.sources
-    )
-    return _table(("command", "parameters", "numbers", "licence"), rows)
-
-
 def weights_table() -> str:
     """Return the rows of weights.toml as a Markdown table."""
     headings = (
-        *("command", "weights", "parameters", "aims at (W×H)", "numbers", "reported", "licence"),
+        *("command", "weights", "parameters", "aims at (W×H)", "numbers", "ETH3D", "reported"),
+        "licence",
     )
     rows = (
         (
@@ -43,6 +34,7 @@ def weights_table() -> str:
             _millions(row),
             "{1}×{0}".format(*row.input.target_hw),
             row.meaning,
+            f"{row.eth3d_abs_rel:.3f}" if row.eth3d_abs_rel else "–",
             row.reported,
             row.licence,
         )
@@ -94,7 +86,6 @@ def _between(name: str, content: Callable[[], str]) -> Callable[[str], str]:
 
 # Each page with generated parts, and how its text is made new.
 GENERATED: dict[Path, Callable[[str], str]] = {
-    README: _between("models", models_table),
     DOCS / "models.md": _between("weights", weights_table),
     DOCS / "commands.md": lambda _: commands_reference(),
 }
