@@ -330,7 +330,7 @@ def test_jobs_that_are_to_be_alone_come_last_with_nothing_beside_them() -> None:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """Return the beginning of a PNG, which is all that tells its size."""
+    """Return the beginning of a PNG, which is enough to know its size."""
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s2I", 13, b"IHDR", width, height)
 
 

@@ -449,7 +449,7 @@ def test_a_record_without_its_keys_skips_nothing(desk: Desk, key: str, value: ob
     desk.make()
     record = desk.lines()[1] | {key: value}
     desk.manifest.write_text(f"{json.dumps(record)}\n")
-    # Without stamps of them, nobody knows whether the outputs are still ours.
+    # Without their stamps it is unknown whether dpt wrote the outputs.
     assert desk.decide() == ("edited" if key == "files" else "do")
 
 

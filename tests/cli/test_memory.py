@@ -1,4 +1,4 @@
-"""What a process does with memory that nobody needs: each in a process of its own."""
+"""What a process does with unused memory, each case in a process of its own."""
 
 import subprocess
 import sys

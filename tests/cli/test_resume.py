@@ -26,7 +26,7 @@ A, B = "out/a_depth.png", "out/b_depth.png"
 
 
 def run(dpt: FrontDoor, *options: str | Path, code: int = 0) -> list[str]:
-    """Run on the folder of photographs and return what stdout told."""
+    """Run on the folder of photographs and return the lines of stdout."""
     return paths(again(dpt, *options, code=code))
 
 

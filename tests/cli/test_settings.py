@@ -1,4 +1,4 @@
-"""Options set beforehand: which place wins, what a file may hold, what errors say."""
+"""Options set in advance: which place wins, what a file may hold, what errors say."""
 
 import itertools
 import os
@@ -121,7 +121,7 @@ NEIGHBOURS = [
 )
 def test_the_nearer_place_wins(desk: Desk, winner: Place, loser: Place | None) -> None:
     flags = put(desk, [winner, loser] if loser else [winner])
-    # No place is a device: the message tells which was looked at, and where it was set.
+    # The values are no devices: the message names the one that won, and where it was set.
     message = desk.depth(*flags).stderr
     assert f"'{winner.value}' is not one of auto" in message
     expected = f"(set by {winner.origin}):" if winner.origin else "'--device': "
@@ -228,7 +228,7 @@ def test_a_wrong_file_is_usage(desk: Desk, text: str) -> None:
     assert WRONG[text] in result.stderr
     assert result.stderr.startswith("Error: ")
     assert result.stdout == ""
-    # A file in need of mending is not in the way of what tells how.
+    # A wrong file does not prevent the help.
     assert invoke("depth", "--help").stdout.startswith("Usage: ")
 
 

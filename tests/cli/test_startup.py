@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = ("torch", "timm", "cv2", "matplotlib", "transformers")
 
-# Runs `dpt` and tells on the last line of stderr which heavy modules that imported.
+# Runs `dpt` and prints on the last line of stderr which heavy modules it imported.
 SCRIPT = f"""
 import sys
 from dpt_cli.cli import main
