@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.cli.complete import COLORMAPS
 from front_door import invoke
 
@@ -34,7 +35,7 @@ def offered(typed: str, shell: str = "bash") -> list[str]:
     return [line.split("\t")[0].partition(",")[2] for line in lines]
 
 
-DEPTH_MODELS = ["hybrid", "large", "hybrid-kitti", "hybrid-nyu", "base", "tiny"]
+DEPTH_MODELS = [spec.name for spec in load_registry().rows if spec.task == "depth"]
 
 OFFERS = {
     "dpt depth --model ": DEPTH_MODELS,
@@ -52,7 +53,7 @@ OFFERS = {
     "dpt bench --model large,hyb": ["large,hybrid", "large,hybrid-kitti", "large,hybrid-nyu"],
     "dpt bench --task segment --resolution 384 to 512 --model ": ["hybrid", "large"],
     "dpt bench --precision fp32,b": ["fp32,bf16"],
-    "dpt config ": ["depth", "segment", "bench"],
+    "dpt config ": ["depth", "segment", "bench", "doctor"],
 }
 
 

@@ -202,7 +202,7 @@ def test_a_settings_value_reaches_no_terminal_raw(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     raw = "\x1b]0;x\x07\u202e\x9b"
-    (tmp_path / "dpt.toml").write_text('colormap = "\\u001b]0;x\\u0007\\u202e\\u009b"\n')
+    (tmp_path / "dpt.toml").write_text('model = "\\u001b]0;x\\u0007\\u202e\\u009b"\n')
     results = [
         invoke("depth", "--help"),
         invoke("config", "depth"),

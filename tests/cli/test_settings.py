@@ -377,14 +377,14 @@ def test_every_long_option_has_one_name_and_no_argument_has_any() -> None:
         assert all(it.envvar is None for it in command.params if isinstance(it, click.Argument))
 
 
-def test_every_command_but_config_takes_settings() -> None:
+def test_every_command_that_loads_weights_takes_settings() -> None:
     def leaves(command: click.Command) -> list[click.Command]:
         if isinstance(command, click.Group):
             return [leaf for below in command.commands.values() for leaf in leaves(below)]
         return [command]
 
-    others = [leaf.name for leaf in leaves(root) if not isinstance(leaf, SettingsCommand)]
-    assert others == ["config"]
+    others = {leaf.name for leaf in leaves(root) if not isinstance(leaf, SettingsCommand)}
+    assert others == {"config", "convert", "formats", "gallery", "info"}
 
 
 def _windows(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
