@@ -237,9 +237,8 @@ def _fitted(values: Values, inverse: Values, method: Method) -> _Line:
 
     It starts from the line that leaves the smallest residuals to just over half of the points, of
     all lines through two of them (least trimmed squares: it holds with nearly half of the points
-    wrong), and refines it by weights that fall to zero with the residual (Tukey's biweight: without
-    outliers it loses little to least squares). Of the methods compared on photographs with measured
-    depth, no other was good both with and without outliers; docs/calibration.md has the figures.
+    wrong), and refines it by weights that fall to zero as residuals grow (Tukey's biweight: without
+    outliers it loses little to least squares). docs/calibration.md compares it with others.
     """
     weights = np.ones_like(values)
     if values.size < _MIN_ROBUST:

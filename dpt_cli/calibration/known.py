@@ -155,10 +155,9 @@ def known_from_csv(path: Path) -> KnownDistances:
     A photograph is named by its file name, or by more of the end of its path.
 
     Raises:
-        InputError: It cannot be read.
-        ArgumentError: A column is missing, or a line does not parse.
+        ArgumentError: It cannot be read, a column is missing, or a line does not parse.
     """
-    with errors_as(InputError, f"cannot read {path}"):
+    with errors_as(ArgumentError, f"cannot read {path}"):
         data = path.read_bytes()
     try:
         # Spreadsheets put a mark in front.
@@ -193,11 +192,11 @@ def known_from_folder(folder: Path, png_scale: float | None = None) -> KnownDist
         png_scale: What a PNG's value for one metre is: 1000 (NYU), 256 (KITTI), 5000 (TUM).
 
     Raises:
-        InputError: There is no such folder.
-        ArgumentError: It holds no such file, two of one name, or a PNG whose scale is not given.
+        ArgumentError: There is no such folder, it holds no such file or two of one name, or the
+            scale of a PNG is not given.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder")
+        raise ArgumentError(f"{folder} is not a folder")
     by_name: dict[Parts, SparseDepth] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in _DEPTH_SUFFIXES or path.name.startswith("."):

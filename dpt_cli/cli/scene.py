@@ -50,14 +50,14 @@ def scene_options(function: F) -> F:
         click.option(
             "--known-from",
             "points_file",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            type=click.Path(path_type=Path),
             metavar="FILE.csv",
             help="Known distances of many photographs: columns photograph,x,y,metres.",
         ),
         click.option(
             "--known-depth",
             "depth_folder",
-            type=click.Path(path_type=Path, exists=True, file_okay=False),
+            type=click.Path(path_type=Path),
             metavar="DIR",
             help="Measured depth of many photographs, as by LiDAR: STEM.npy in metres, or 16-bit "
             "STEM.png; 0 is unknown.",
