@@ -7,7 +7,7 @@ from typing import Any
 from dpt_cli.bench.estimate import count_operations
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli.console import put
-from dpt_cli.cli.eval.table import LABELS
+from dpt_cli.cli.eval.measurement import LABELS
 from dpt_cli.metrics.ablations import ABLATIONS, MEANING
 from dpt_cli.metrics.published import all_published
 from dpt_cli.model.architectures import ARCHITECTURES

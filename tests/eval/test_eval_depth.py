@@ -261,6 +261,8 @@ def test_a_list_pairs_files_of_any_name(dpt: FrontDoor) -> None:
         (["photos", "truth", "--alignment", "none"], 2, "metres"),
         (["photos", "truth", "--alignment", "median"], 2, "shift"),
         (["photos", "truth", "--truth-scale", "0"], 2, "--truth-scale"),
+        (["photos", "truth", "--cap", "nan"], 2, "--cap"),
+        (["", "truth"], 2, "empty"),
         (["photos", "truth", "--plot", "x.jpg"], 2, "PNG"),
         (["--pairs", "bad.txt"], 1, "line 1"),
         (["--pairs", "twice.txt"], 1, "two truths"),

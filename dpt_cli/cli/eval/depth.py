@@ -11,6 +11,7 @@ from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli.eval.options import (
     EvalCommand,
     EvalOptions,
+    PositiveNumber,
     chosen_models,
     dataset_root,
     eval_options,
@@ -59,7 +60,7 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 @click.option(
     "--truth-scale",
     cls=OneRunOption,
-    type=click.FloatRange(min=0, min_open=True),
+    type=PositiveNumber(),
     metavar="N",
     help="How many steps of your truth are a metre: 1000 for millimetres.  [default: 1 for floats]",
 )
@@ -72,7 +73,7 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 @click.option(
     "--predicted-scale",
     cls=OneRunOption,
-    type=click.FloatRange(min=0, min_open=True),
+    type=PositiveNumber(),
     default=1.0,
     metavar="N",
     help="How many steps of --predicted maps are a metre, or a unit.  [default: 1]",
@@ -87,7 +88,7 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
 @click.option(
     "--cap",
     cls=OneRunOption,
-    type=click.FloatRange(min=0, min_open=True),
+    type=PositiveNumber(),
     metavar="M",
     help="Truth from here on does not count, and no map lies beyond [m]."
     "  [default: the protocol's]",

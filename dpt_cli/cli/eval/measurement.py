@@ -9,6 +9,24 @@ from dpt_cli.evaluation.summary import SEGMENTATION_MEASURES, Result
 from dpt_cli.metrics.protocol import Protocol
 from dpt_cli.metrics.published import Published, published
 
+LABELS = {
+    "abs_rel": "AbsRel",
+    "sq_rel": "SqRel [m]",
+    "rmse": "RMSE [m]",
+    "rmse_log": "RMSElog",
+    "log10": "log10",
+    "silog": "SILog",
+    "delta1": "δ1",
+    "delta2": "δ2",
+    "delta3": "δ3",
+    "bad_pixels": "δ > 1.25 [%]",
+    "boundary_f1": "boundary F1",
+    "whdr": "WHDR",
+    "pixel_accuracy": "pixel accuracy [%]",
+    "mean_iou": "mIoU [%]",
+}
+"""The measures as people know them, by name."""
+
 
 @dataclass(frozen=True)
 class Measurement:

@@ -1,5 +1,6 @@
 """The options that `dpt eval depth` and `dpt eval segment` share."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from dpt_cli.cli.options import (
     registry_option,
 )
 from dpt_cli.cli.settings import OneRunOption, SettingsCommand
+from dpt_cli.cli.values import InputPath
 from dpt_cli.pipeline.settings import EngineSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,6 +72,20 @@ class EvalCommand(SettingsCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Join the words of a range first."""
         return super().parse_args(ctx, with_ranges_joined(args, has_arguments=True))
+
+
+class PositiveNumber(click.FloatRange):
+    """A finite number above zero."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse and check the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def chosen_models(task: Task, options: EvalOptions) -> list[CheckpointSpec]:
@@ -160,7 +176,7 @@ def _check_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 def eval_options(plot_help: str, csv_help: str) -> Callable[[F], F]:
     """Add the options that both commands share."""
     options = [
-        click.argument("paths", nargs=-1, metavar="ROOT | IMAGES TRUTH", type=_path()),
+        click.argument("paths", nargs=-1, metavar="ROOT | IMAGES TRUTH", type=InputPath()),
         click.option(
             "--pairs",
             "pairs_file",

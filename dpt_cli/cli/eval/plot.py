@@ -7,6 +7,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dpt_cli.cli.eval.measurement import LABELS
 from dpt_cli.evaluation.summary import Result
 from dpt_cli.maps.ade20k import NAMES
 
@@ -38,7 +39,9 @@ def draw_resolutions(results: Sequence[Result], measure: str) -> npt.NDArray[np.
         change = 100 * (errors / errors[at] - 1)
         axes.plot(sides, change, marker="o", label=f"{model}, relative to {sides[at]} px")
     axes.set_xlabel("resolution [px]")
-    axes.set_ylabel(f"change of {measure} [%]")
+    label = LABELS[measure].partition(" [")[0]
+    error = f"1 − {label}" if measure.startswith("delta") else label
+    axes.set_ylabel(f"change of {error} [%]")
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")
@@ -62,7 +65,10 @@ def draw_confusion(result: Result) -> npt.NDArray[np.uint8]:
     axes.set_yticks(range(len(names)), names, fontsize="x-small")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class, largest first")
-    axes.set_title(f"{result.title}: share of each true class's pixels", fontsize="medium")
+    axes.set_title(
+        f"{result.title}: share of each true class's pixels, at most {_MAX_CLASSES} classes",
+        fontsize="medium",
+    )
     figure.colorbar(drawn, ax=axes, shrink=0.7)
     return _pixels(figure)
 

@@ -133,7 +133,7 @@ def _score_saved(
     task: Task = "segment" if protocol_name in ("single", "multi-scale") else "depth"
     scorer = LabelScorer() if task == "segment" else DepthScorer(protocol)
     saved = SavedMaps(folder, task, pairs, scorer, others)
-    result = Result(folder.name, folder.name, None)
+    result = Result(folder.name, str(folder), None)
     progress = _progress(result, options, pairs)
     progress.begin()
     _take(saved.events(), result, progress, pairs)
@@ -177,6 +177,8 @@ def _take(
                 progress.done(Done(_job(event.pair.photograph), {}))
             else:
                 progress.skipped(_job(event.pair.photograph))
+    if progress.num_skipped:
+        progress.say(f"{progress.num_skipped} of {len(pairs.pairs)} were scored before")
     # No result depends on the order in which threads end.
     order = [pair.name for pair in pairs.pairs if pair.name in result.scores]
     result.scores = {name: result.scores[name] for name in order}

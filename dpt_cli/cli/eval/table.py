@@ -9,7 +9,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from dpt_cli.cli.console import printable, put
-from dpt_cli.cli.eval.measurement import Measurement, measures_of
+from dpt_cli.cli.eval.measurement import LABELS, Measurement, measures_of
 from dpt_cli.cli.eval.options import EvalOptions
 from dpt_cli.cli.report import counted
 from dpt_cli.evaluation.pairs import Pairs
@@ -18,22 +18,6 @@ from dpt_cli.evaluation.summary import Difference, Result
 _PLAIN_WIDTH = 200
 _NONE = "–"
 _DECIMALS = 4
-LABELS = {
-    "abs_rel": "AbsRel",
-    "sq_rel": "SqRel [m]",
-    "rmse": "RMSE [m]",
-    "rmse_log": "RMSElog",
-    "log10": "log10",
-    "silog": "SILog",
-    "delta1": "δ1",
-    "delta2": "δ2",
-    "delta3": "δ3",
-    "bad_pixels": "δ > 1.25 [%]",
-    "boundary_f1": "boundary F1",
-    "whdr": "WHDR",
-    "pixel_accuracy": "pixel accuracy [%]",
-    "mean_iou": "mIoU [%]",
-}
 
 
 def print_report(
