@@ -8,13 +8,11 @@ import click
 from click.core import ParameterSource
 
 from dpt_cli.cli.complete import complete_colormaps
+from dpt_cli.cli.pipe import formats_named
 from dpt_cli.cli.values import ValueRange
 from dpt_cli.errors import InputError
 from dpt_cli.formats.presets import PRESETS
-from dpt_cli.formats.table import DEFAULT_OPTIONS, format_of
-
-# An output so named is meant as a file, but depth is not written like that.
-_OTHER_PICTURES = (".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".heic", ".avif")
+from dpt_cli.formats.table import DEFAULT_OPTIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,15 +96,7 @@ def chosen_formats(formats: tuple[str, ...], preset: str | None, output: Path) -
         if is_named:
             raise click.UsageError("--for and --format both name the format: give one")
         return (preset,)
-    if output.is_dir():
-        return formats
-    if output.suffix.lower() in _OTHER_PICTURES:
-        raise click.UsageError(
-            f"-o {output}: no depth map is written as {output.suffix}; choose .png, .npy, .npz, "
-            ".exr, .tiff or .pfm, or a folder"
-        )
-    entry = None if is_named else format_of("depth", output)
-    return formats if entry is None else (entry.name,)
+    return formats_named("depth", formats, output)
 
 
 def _check_colormap(_ctx: click.Context, _param: click.Parameter, name: str) -> str:

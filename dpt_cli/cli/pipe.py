@@ -5,22 +5,45 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec
+from dpt_cli.checkpoint.specs import TASKS, CheckpointSpec, Task
 from dpt_cli.cli.options import RunOptions
-from dpt_cli.formats.table import formats_of
+from dpt_cli.formats.table import format_of, formats_of
 from dpt_cli.photos.find import STDIN
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import RunSettings
 from dpt_cli.pipeline.single import Single, plan_single
 
 _STDOUT = Path("-")
+# An output so named is meant as a file, but maps are not written like that.
+_OTHER_PICTURES = (".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".heic", ".avif")
 _FILE_SUFFIXES = {it.extension for task in TASKS for it in formats_of(task).values()}
 
 
 def is_single(options: RunOptions) -> bool:
     """Return whether a command uses a pipe, or names the file to write."""
     return STDIN in options.inputs or options.output == _STDOUT or _is_file(options.output)
+
+
+def formats_named(task: Task, formats: tuple[str, ...], output: Path) -> tuple[str, ...]:
+    """Return the formats to write: the one that an output file's name stands for, else `formats`.
+
+    What `--format` names on the command line beats the name of the file.
+
+    Raises:
+        click.UsageError: The output is named as a picture that no map is written as.
+    """
+    if output.is_dir():
+        return formats
+    if output.suffix.lower() in _OTHER_PICTURES:
+        known = ", ".join(sorted({it.extension for it in formats_of(task).values()}))
+        raise click.UsageError(
+            f"-o {output}: no map is written as {output.suffix}; choose one of {known}, or a folder"
+        )
+    source = click.get_current_context().get_parameter_source("formats")
+    entry = None if source is ParameterSource.COMMANDLINE else format_of(task, output)
+    return formats if entry is None else (entry.name,)
 
 
 def plan_pipe(spec: CheckpointSpec, options: RunOptions, settings: RunSettings) -> Single:

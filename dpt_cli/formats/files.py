@@ -1,4 +1,4 @@
-"""The one way to write a file: whole or not there, and replacing only what is known.
+"""The one way to write a file: as a whole or not at all, and never over an unknown file.
 
 Knows no picture, no network and no file format.
 """
@@ -25,14 +25,14 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 class Writer(Protocol):
-    """Where bytes go."""
+    """Something that takes bytes."""
 
     def write(self, data: bytes | memoryview, /) -> object:
-        """Take the next bytes."""
+        """Add bytes."""
 
 
 class Draft:
-    """A file in the making, beside its final name; as a context it leaves nothing half-written.
+    """A file being written beside its final name; as a context manager it leaves no half of it.
 
     Write it, then `finish` it, then `publish` it under its name.
 
@@ -70,7 +70,7 @@ class Draft:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
-        # Once published there may be nothing left; after anything else, Ctrl-C too, half a file.
+        # Nothing is left of a published file; after an error or Ctrl-C there is half a file.
         with contextlib.suppress(OSError):
             self._temporary.unlink()
 
@@ -96,10 +96,10 @@ class Draft:
         }
 
     def check(self, known: Iterable[Stamp], *, overwrite: bool) -> None:
-        """Refuse to replace a file that is none of the known ones.
+        """Refuse to replace an unknown file.
 
         Raises:
-            OutputError: Somebody else's file has the name, or ours was changed.
+            OutputError: Another program's file has the name, or dpt's file was changed.
         """
         if overwrite or not os.path.lexists(self.path):
             return

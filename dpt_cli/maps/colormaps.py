@@ -1,4 +1,4 @@
-"""Colormaps by name: OpenCV's tables where it has matplotlib's own, so that a run need not wait.
+"""Colormaps by name. OpenCV has the tables of the usual ones, and is imported faster.
 
 A test compares all 256 entries with matplotlib's. The command checks names here before numpy.
 """

@@ -142,3 +142,13 @@ def test_an_option_without_effect_is_reported(dpt: FrontDoor, option: tuple[str,
     words = ("segment", "a.png", *option, "--format")
     assert f"{option[0]} has no effect" in dpt(*words, "color").stderr
     assert "no effect" not in dpt(*words, "overlay,labels").stderr
+
+
+def test_an_output_files_name_chooses_its_format(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    dpt("segment", "a.png", "-o", "out", "--format", "labels,npy")
+    for name in ("x_labels.png", "x.npy"):
+        dpt("segment", "a.png", "-o", name)
+    assert Path("x_labels.png").read_bytes() == Path("out/a_labels.png").read_bytes()
+    assert Path("x.npy").read_bytes() == Path("out/a_labels.npy").read_bytes()
+    assert ".jpg" in dpt("segment", "a.png", "-o", "x.jpg", code=2).stderr
