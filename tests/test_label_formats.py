@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 
 from dpt_cli.errors import InputError
 from dpt_cli.formats.coco import regions
+from dpt_cli.formats.read import read_map
 from dpt_cli.formats.table import DEFAULT_OPTIONS, formats_of, save
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.ade20k import COLORS, NAMES
@@ -164,6 +165,15 @@ def test_classes_count_from_the_base(
 def test_the_same_labels_give_the_same_bytes(tmp_path: Path, kind: str) -> None:
     first, second = (saved(tmp_path / name, kind).read_bytes() for name in "ab")
     assert first == second
+
+
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("kind", ["coco", "masks", "stats", "labels", "npy"])
+def test_a_saved_map_can_be_written_in_another_format(tmp_path: Path, kind: str, base: int) -> None:
+    read = read_map(saved(tmp_path / "a_labels.png", "labels", label_base=base))
+    assert isinstance(read, LabelMap)
+    again = saved(tmp_path / "again", kind, read).read_bytes()
+    assert again == saved(tmp_path / "direct", kind).read_bytes()
 
 
 def depth_map(values: object, quantity: Any = "inverse_depth") -> DepthMap:

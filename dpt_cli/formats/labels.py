@@ -130,7 +130,7 @@ def stats(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options)
         (height, width), (labels_h, labels_w) = depth_map.values.shape, label_map.labels.shape
         raise InputError(
             f"the depth map is {width}x{height} px and the labels are {labels_w}x{labels_h} px; "
-            "make both in the same size"
+            "make both with the same --size"
         )
     counts = np.bincount(label_map.labels.ravel(), minlength=256)
     num_pixels = max(1, label_map.labels.size)

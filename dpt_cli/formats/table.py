@@ -77,9 +77,9 @@ _ALL = (
     ),
     Format("segment", "color", "_color.png", 0.15, "the colours of the classes", ("classes",)),
     Format("segment", "npy", "_labels.npy", 1.0, "uint8, zero-based", ("label_base",)),
-    Format("segment", "masks", "_masks.zip", 0.2, "one PNG per class present", ("classes",)),
+    Format("segment", "masks", "_masks.zip", 0.1, "one PNG per class present", ("classes",)),
     Format(
-        *("segment", "coco", "_coco.json", 0.02),
+        *("segment", "coco", "_coco.json", 0.04),
         "COCO annotations: run lengths, areas, boxes",
         ("classes", "label_base"),
     ),

@@ -91,7 +91,7 @@ def depth_beside(
 
 def _label(depth_map: DepthMap) -> str:
     if depth_map.is_metric:
-        return "depth [m]"
+        return "depth [m]" if depth_map.calibration is None else "calibrated depth [m]"
     return "relative inverse depth (no unit, larger is nearer)"
 
 
