@@ -9,6 +9,7 @@ with the least and the greatest. Files go to memory: hashing is counted, the dis
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -60,7 +61,9 @@ def main(photo: Path, model: str, count: int) -> None:
 
     _show("hash the JPEG", count, lambda: hashlib.sha256(data).digest())
     _show("decode", count, lambda: decode_photo(data))
-    _show("resize to the network", count, lambda: network_input(rgb, _NETWORK_HW, spec.input))
+    for way in ("cubic", "area"):
+        by_way = replace(spec.input, interpolation=way)
+        _show(f"resize, {way}", count, lambda it=by_way: network_input(rgb, _NETWORK_HW, it))
     _show("resize back", count, lambda: resize_depth(raw, rgb.shape[:2], spec.output))
     for name in _FORMATS:
         megabytes = written(name) / 1e6
