@@ -29,7 +29,8 @@ def few_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def examined(dpt: Callable[..., Any], *words: str, code: int = 0) -> Report:
-    report: Report = json.loads(dpt("doctor", "--json", "--offline", *words, code=code).stdout)
+    text = dpt("doctor", "--json", "--offline", *words, code=code).stdout
+    report: Report = json.loads(text, parse_constant=pytest.fail)  # no NaN, no infinity
     return report
 
 

@@ -74,7 +74,7 @@ def doctor(
     if as_json:
         # ASCII: any terminal can show it.
         report = {"schema": _SCHEMA, "environment": facts, "checks": checks}
-        put(json.dumps(report, indent=1), keep_lines=True)
+        put(json.dumps(report, indent=1, allow_nan=False), keep_lines=True)
     else:
         put(summary)
     if counts["fail"]:

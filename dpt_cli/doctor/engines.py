@@ -81,9 +81,10 @@ def check_engines(spec: CheckpointSpec) -> Iterator[Check]:
     try:
         weights = find_weights(spec, offline=True, notify=_ignore)
         references = _outputs(load(spec, weights, REFERENCE), photographs)
-    except DptError as error:
+    except Exception as error:  # noqa: BLE001  # a broken torch may raise anything
         name = f"{spec.id}: {REFERENCE}, the reference"
-        yield Check("engines", name, "fail", str(error), "see 'weights' above")
+        fix = "see 'weights' above" if isinstance(error, DptError) else "install torch again"
+        yield Check("engines", name, "fail", f"{type(error).__name__}: {error}", fix)
         return
     for way in ways():
         name = f"{spec.id}: {way}"
@@ -109,7 +110,8 @@ def _compared(
     pairs = zip(results, references, strict=True)
     difference = max(relative_difference(one.values, other.values) for one, other in pairs)
     limit = LIMITS[way.precision]
-    facts = {"difference": difference, "limit": limit}
+    # JSON has neither NaN nor infinity.
+    facts = {"difference": difference if np.isfinite(difference) else None, "limit": limit}
     found = f"differs by {difference:.1e}, the limit is {limit:.0e}"
     if any(result.precision != way.precision for result in results):
         found += f"; {way.precision} gave NaN or infinity, and fp32 was used instead"

@@ -5,7 +5,6 @@ import importlib
 import os
 import platform
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,7 +77,10 @@ def check_hub(*, offline: bool) -> Check:
     try:
         status = get_session().head(constants.ENDPOINT, timeout=_MAX_WAIT_S).status_code
     except Exception as error:  # noqa: BLE001  # the HTTP library's, httpx or httpx2
-        fix = "weights on this disk work without it; see 'dpt models path' for files put by hand"
+        fix = (
+            "give --offline where there is no network: weights on this disk work without it, and "
+            "'dpt models path' shows where to put others by hand"
+        )
         return Check("network", host, "fail", f"no answer: {type(error).__name__}", fix)
     return Check("network", host, "pass", f"answered {status}")
 
@@ -87,14 +89,10 @@ def _version(name: str, extra: str) -> str:
     """Return the version of a package that is imported for it."""
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
-        return (
-            f"cannot be imported: {error}"
-            if name in sys.modules or not extra
-            else (f"not installed: {extra}")
-        )
     except Exception as error:  # noqa: BLE001  # a broken package may raise anything
-        return f"broken: {type(error).__name__}: {error}"
+        if extra and isinstance(error, ModuleNotFoundError) and error.name == name:
+            return f"not installed: {extra}"
+        return f"cannot be imported: {type(error).__name__}: {error}"
     return str(getattr(module, "__version__", "unknown"))
 
 

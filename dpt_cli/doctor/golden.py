@@ -98,7 +98,7 @@ def _compared(name: str, golden: Golden, row: CheckpointSpec, picture: Path) -> 
         spec = row.as_on_the_hub()
         weights = find_weights(spec, offline=True, notify=lambda _line: None)
         raw = infer(load(spec, weights, REFERENCE), [prepare(photo, spec)])[0].values
-    except DptError as error:
+    except DptError as error:  # the network's output is finite, or there is a NetworkOutputError
         return Check(_GROUP, name, "fail", str(error), "see 'weights' above")
     corner = raw.reshape(-1, *raw.shape[-2:])[0, :3, :3] / golden.divisor
     difference = np.abs(corner - golden.corner)
