@@ -1,4 +1,4 @@
-"""A folder as users have them: pictures of many shapes, and about forty kinds of trouble."""
+"""Writes a folder such as users have: pictures of many shapes, and about forty bad files."""
 
 import io
 import os

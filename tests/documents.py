@@ -1,4 +1,4 @@
-"""README.md and the pages of docs/ as blocks of code, and a way to run them as a reader would."""
+"""Reads the blocks of code in README.md and docs/, and runs them as a reader would."""
 
 import re
 import shlex
@@ -17,9 +17,9 @@ _FENCE = re.compile(
     r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-# Shown, not run: output and citations.
+# Languages of blocks that are only shown: output and citations.
 _PROSE = {"text", "bibtex"}
-# Not run, in whichever block: they set up what the tests themselves run in.
+# Lines that are never run, because they set up the environment of the tests themselves.
 _SET_UP = ("pip ", "make ")
 
 
@@ -32,7 +32,7 @@ class Block:
         language: As the fence says.
         title: A file's name, where the block is a file.
         text: Its content.
-        reason: Why it is not run; empty where it is.
+        reason: Why it is not run; empty if it is.
     """
 
     place: str

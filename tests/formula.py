@@ -1,6 +1,6 @@
-"""Weights and images by formula: the same numbers on any machine, in any torch or timm version.
+"""Fills weights and images by formula: the same numbers on every machine and torch version.
 
-numpy only, so that the authors' code (old timm) and ours can both be filled from this file.
+Only needs numpy, so that it can also fill the authors' networks, which need an old timm.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""`dpt` as a user runs it: a desk with photographs, a registry of small models, a loopback Hub."""
+"""Runs `dpt` as a user does: in a folder, with a registry of small models and a loopback Hub."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ RGB = npt.NDArray[np.uint8]
 def invoke(
     *arguments: str | Path, code: int = 0, charset: str = "utf-8", stdin: bytes = b""
 ) -> Result:
-    """Run `dpt` and expect an exit code; anything but an exit is the test's failure."""
+    """Run `dpt` and expect an exit code; any other exception fails the test."""
     words = [str(argument) for argument in arguments]
     result = CliRunner(charset=charset).invoke(dpt, words, input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -100,24 +100,24 @@ class FrontDoor:
     def photograph(
         self, name: str = "photo.png", width: int = SIDE_PX, height: int = SIDE_PX
     ) -> Path:
-        """Put a photograph on the desk, of waves and edges that differ with its name."""
+        """Put a photograph on the desk; its waves and edges depend on its name."""
         path = self.desk / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(width, height, seed=len(name))).save(path)
         return path
 
     def written(self) -> set[str]:
-        """Return every file below the desk, but for what a run remembers of its folder."""
+        """Return every file below the desk, except a run's manifest and lock."""
         return written_in(self.desk)
 
     def weights_in(self, home: Path) -> list[Path]:
-        """Return every file in the caches large enough to be weights or a piece of them."""
+        """Return every file in the caches that is large enough to be weights or a part of them."""
         found = (path for path in home.rglob("*") if path.is_file() and not path.is_symlink())
         return [path for path in found if path.stat().st_size > 10_000]
 
 
 def written_in(folder: Path) -> set[str]:
-    """Return every file below a folder, but for what a run remembers of it."""
+    """Return every file below a folder, except a run's manifest and lock."""
     below = (path for path in folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(folder))
@@ -135,7 +135,7 @@ def picture(width: int, height: int, seed: int = 0) -> RGB:
 
 
 def paths(result: Result) -> list[str]:
-    """Return what stdout holds, which is one path a line."""
+    """Return the paths on stdout, one per line."""
     return result.stdout.splitlines()
 
 

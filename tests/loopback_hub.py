@@ -1,6 +1,6 @@
 """A Hugging Face Hub and a release server on 127.0.0.1, for tests of downloads.
 
-Serves what huggingface_hub 2.4 asks through HF_ENDPOINT, and the ways a server can fail.
+Answers the requests of huggingface_hub 2.4 through HF_ENDPOINT, and fails in the ways servers do.
 """
 
 import hashlib
@@ -185,7 +185,7 @@ def commit_of(reference: str) -> str:
 
 @contextmanager
 def refused_url() -> Iterator[str]:
-    """Give an address at which nobody listens."""
+    """Yield an address that nothing listens on."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # bound and never listening: taken, yet it refuses
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -35,7 +35,7 @@ def _small(head: str, resnet: ResNetConfig | None) -> DPTConfig:
     )
 
 
-# The paper's; nobody else has built a tiny one.
+# The paper's networks; there is no other implementation of the tiny one.
 _DPT = {
     name: config
     for name, config in ARCHITECTURES.items()

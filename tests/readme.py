@@ -1,4 +1,4 @@
-"""The generated parts of README.md and docs/; `python tests/readme.py --write` puts them in."""
+"""Generates parts of README.md and docs/; `python tests/readme.py --write` writes them."""
 
 import contextlib
 import os

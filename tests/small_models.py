@@ -29,7 +29,7 @@ _NUM_CLASSES = 150
 
 @cache
 def authors(task: Task) -> Checkpoint:
-    """Return a small hybrid's formula-filled parameters, in the authors' layout."""
+    """Return the formula-filled parameters of a small hybrid, in the authors' layout."""
     shapes = authors_shapes(f"small-{_PRESET[task]}")
     if task == "segment":
         for name in shapes:
@@ -37,7 +37,7 @@ def authors(task: Task) -> Checkpoint:
                 shapes[name] = (_NUM_CLASSES, *shapes[name][1:])
     filled = {name: torch.from_numpy(values) for name, values in formula.state_dict(shapes)}
     if task == "segment":
-        # Else one class wins nearly everywhere.
+        # Otherwise one class wins nearly everywhere.
         filled["scratch.output_conv.4.weight"] *= 3
     return filled
 

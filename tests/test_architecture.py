@@ -1,4 +1,4 @@
-"""The house rules of CONTRIBUTING.md: who may import what, and what a file may be."""
+"""The rules of CONTRIBUTING.md: which folder may import which, and how files are named."""
 
 import ast
 import sys
@@ -145,7 +145,7 @@ def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 def _inner(name: str) -> str | None:
-    """Return the module of ours that an imported name lies in."""
+    """Return the module of dpt_cli that an imported name belongs to."""
     if name.partition(".")[0] != "dpt_cli":
         return None
     inner = name.removeprefix("dpt_cli").lstrip(".")

@@ -1,6 +1,6 @@
-"""The blocks of README.md and docs/ run as they stand, a page's in order, in one folder.
+"""The blocks of README.md and docs/ run unchanged, those of a page in order and in one folder.
 
-Published models are stood in for by small networks of the same names; `tiny` is the real one.
+Small networks replace the published models of the same names; `tiny` is the real one.
 """
 
 import contextlib

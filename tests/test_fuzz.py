@@ -1,6 +1,6 @@
-"""Damaged pictures by the thousand: an array or one InputError, never anything else.
+"""Thousands of damaged pictures give an array or an InputError, and nothing else.
 
-DPT_FUZZ_SECONDS sets how long (60).
+DPT_FUZZ_SECONDS sets how long it runs (60).
 """
 
 import os
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 _SECONDS = float(os.environ.get("DPT_FUZZ_SECONDS", "60"))
 
-# In a process of its own: a decoder that crashes takes it along.
+# Runs in its own process, which a crash in a decoder ends.
 _FUZZ = """
 import collections, random, sys, time
 import numpy as np

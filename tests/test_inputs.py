@@ -151,7 +151,7 @@ def test_links_that_lead_back_up_are_not_followed_twice(tmp_path: Path) -> None:
     (tmp_path / "in/sub/away").symlink_to(tmp_path / "out")
     found = find_photographs([tmp_path / "in"])
     assert relatives(found) == ["a.jpg", "sub/away/c.jpg", "sub/b.jpg"]
-    # The note and the link to itself, each met once.
+    # The note, and the link to the folder itself, once each.
     assert found.num_skipped == 2
 
 
@@ -284,7 +284,7 @@ def test_videos_and_other_files_are_named(tmp_path: Path) -> None:
 def test_frames_are_in_natural_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["1.png", "2.png", "9a.png", "010.png", "10.png", "11.png", "x-2-1.png", "x-10-1.png"]
     tree(tmp_path, *reversed(names), "run 10/1.png", "run 9/1.png")
-    (tmp_path / "²9.png").touch()  # a digit to Unicode, no number to Python
+    (tmp_path / "²9.png").touch()  # a digit in Unicode, but not a number in Python
     expected = [*names[:6], "run 9/1.png", "run 10/1.png", *names[6:], "²9.png"]
     assert relatives(find_photographs([tmp_path])) == expected
     monkeypatch.chdir(tmp_path)
@@ -304,7 +304,7 @@ def test_finding_does_not_import_cv2() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# What EXIF says about where row 0 and column 0 of the stored picture belong, undone.
+# What turns a stored picture upright, by its orientation in EXIF.
 UPRIGHT: dict[int, Callable[[Rgb], Rgb]] = {
     1: lambda rgb: rgb,
     2: lambda rgb: rgb[:, ::-1],
@@ -350,7 +350,7 @@ def test_the_turn_and_mirror_of_an_avif_are_applied(orientation: int) -> None:
     assert rgb.flags.c_contiguous
     assert rgb.shape == UPRIGHT[orientation](photograph()).shape == pillows.shape
     for expected in (UPRIGHT[orientation](photograph()), pillows):
-        # Compressed: 1 to 2 levels; another turn would differ by 50 and more.
+        # Compression costs 1 to 2 levels; a wrong turn would cost 50 and more.
         assert np.abs(rgb.astype(int) - expected).mean() < 4
 
 
@@ -361,18 +361,18 @@ def test_an_avif_is_read_where_opencv_has_none(
     expected = decode_photo(avif(orientation)).rgb
     monkeypatch.setattr(cv2, "haveImageWriter", lambda _name: False)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
-    # Two decoders of the same libavif, whose YCbCr to RGB rounds differently.
+    # Both use libavif, but round differently from YCbCr to RGB.
     assert np.abs(decode_photo(avif(orientation)).rgb.astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("has_box", [True, False])
 def test_the_exif_of_an_avif_does_not_turn_it(has_box: bool) -> None:
-    # Cameras write both; the standard has readers follow the boxes alone.
+    # Cameras write both; by the standard, readers follow only the boxes.
     tags = Image.Exif()
     tags[0x0112] = 6 if has_box else 1
     tags[0x010F] = "Maker"
     data = encoded(Image.fromarray(photograph()), "AVIF", exif=tags)
-    maker = struct.pack(">HHII", 0x010F, 2, 6, 26)  # Pillow writes all tags but the orientation
+    maker = struct.pack(">HHII", 0x010F, 2, 6, 26)  # Pillow writes all tags except the orientation
     assert data.count(maker) == 1
     both = data.replace(maker, struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0))
     np.testing.assert_array_equal(decode_photo(both).rgb, decode_photo(data).rgb)
@@ -399,7 +399,7 @@ def as_rgb(image: Image.Image) -> Rgb:
 
 
 def opencv(suffix: str, image: npt.NDArray[np.generic]) -> bytes:
-    # Uncompressed, as OpenCV 4 packs float TIFF with a loss (SGILOG).
+    # Uncompressed, because OpenCV 4 compresses float TIFF lossily (SGILOG).
     parameters = [cv2.IMWRITE_TIFF_COMPRESSION, 1]
     return cv2.imencode(suffix, image, parameters)[1].tobytes()  # type: ignore[arg-type]
 
@@ -548,7 +548,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"not a photograph" * 100, "not an image"),
     "one byte": (lambda: b"x", "not an image"),
     "video": (lambda: b"\0\0\0\x18ftypmp42" + bytes(100), "a video: save its frames"),
-    # OpenCV would read the thumbnail that nef, arw and dng files begin with.
+    # OpenCV would read the thumbnail at the start of NEF, ARW and DNG files.
     "raw": (
         lambda: encoded(Image.fromarray(photograph()), "TIFF", tiffinfo={254: 1}),
         "raw file is not supported: develop it",

@@ -1,4 +1,4 @@
-"""The wheel holds what it needs and runs from where it is installed."""
+"""The wheel contains what it needs, and runs where it is installed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""README.md and docs/ tell the truth: their tables, their commands, their links."""
+"""The tables, commands and links of README.md and docs/ are true."""
 
 import re
 import shlex
@@ -91,7 +91,7 @@ def test_the_citation_names_this_version_and_the_paper() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {dpt_cli.__version__}\n" in citation
     assert "Vision Transformers for Dense Prediction" in citation
-    # Whoever LICENSE names, and nobody else.
+    # Only the person that LICENSE names.
     (holder,) = re.findall(r"Copyright \(c\) \d+ (.+)", (ROOT / "LICENSE").read_text())
     assert f"\nauthors:\n  - name: {holder}\n" in citation
 

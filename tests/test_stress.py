@@ -1,6 +1,6 @@
-"""A night's folder: thousands of pictures, bad ones among them, kills, a full disk, flat memory.
+"""A run over thousands of pictures, some of them bad, with kills, a full disk and flat memory.
 
-DPT_STRESS_PICTURES sets how many (2000); the report is printed with -s.
+DPT_STRESS_PICTURES sets how many (2000); -s prints the report.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The bundled weights, as somebody without a network meets them."""
+"""The bundled weights, as a user without a network connection runs them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`dpt bench`: what is measured, what is said of it, and what is never done."""
+"""`dpt bench`: what it measures, what it prints, and what it never does."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from dpt_cli.errors import OutOfMemoryError
 from front_door import FrontDoor
 from small_models import SCALE, SHIFT, files, row
 
-PEAK = 1e9  # of every kind, operations a second
+PEAK = 1e9  # of matrix products and convolutions [operations/s]
 
 TOP_KEYS = [
     "schema", "machine", "engine", "cuda_graphs", "peaks", "photographs", "interrupted", "rows",
@@ -40,7 +40,7 @@ Images = npt.NDArray[np.float32]
 
 @pytest.fixture(autouse=True)
 def known_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do without a second of probing."""
+    """Skip the probing of peaks, which takes a second."""
     monkeypatch.setattr("dpt_cli.cli.bench.run.measure_peaks", lambda *_: Peaks(PEAK, PEAK))
 
 
@@ -198,7 +198,7 @@ def test_a_value_that_cannot_be_is_usage(
     assert message in result.stderr
 
 
-# What is said
+# Output
 
 
 def test_json_is_one_object_whose_keys_are_always_there(
@@ -277,7 +277,7 @@ def test_the_table_has_a_line_a_setting_and_ends_in_advice(bench: Bench) -> None
     assert advice.startswith("For speed ")
     assert "machine: " in result.stdout
     assert "peak in fp32: matrix product 1 GFLOP/s, convolution 1 GFLOP/s" in result.stdout
-    # What it is doing is told beside it.
+    # Progress goes to standard error.
     assert "\n2 of 2: small 96×96, batch 1, fp32\n" in result.stderr
     assert "small 96×96, batch 1, fp32" not in result.stdout
 
@@ -562,7 +562,7 @@ def test_what_will_not_fit_is_skipped_and_never_tried(
 def test_where_nothing_fits_it_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, free: int
 ) -> None:
-    # Of one byte, not even the weights: 0.5 MB.
+    # Not even the weights, 0.5 MB, fit into one byte.
     monkeypatch.setattr(forecast, "free_bytes", lambda _device: free)
     result = bench("--no-drift", "--resolution", "512", "--json", code=1)
     (it,) = json.loads(result.stdout)["rows"]
@@ -574,7 +574,7 @@ def test_where_nothing_fits_it_is_an_error(
 def test_a_photograph_that_will_not_fit_costs_the_drift_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The row was timed, and then memory runs short.
+    # The row is timed, and then memory runs out.
     shapes = on_call(monkeypatch, lambda _shape: None)
     monkeypatch.setattr(
         forecast, "free_bytes", lambda _device: 10**5 if (1, 3, 64, 64) in shapes else 10**9
@@ -628,7 +628,7 @@ def test_the_plot_is_a_png_with_something_on_it(bench: Bench) -> None:
     with Image.open("out/p.png") as image:
         assert image.width > 1000
         colors = image.convert("RGB").getcolors(2**24)
-    # A line for each batch, in matplotlib's first two colours.
+    # One line per batch size, in matplotlib's first two colours.
     assert colors is not None
     assert {(31, 119, 180), (255, 127, 14)} <= {color for _, color in colors}
 
@@ -657,7 +657,7 @@ def test_no_file_is_replaced_without_force(
     assert shapes == []  # before anything is measured
     bench("--no-drift", "--resolution", "32", option, given, "--force")
     assert given.is_file()
-    # A link is replaced and not followed.
+    # A link is replaced, not followed.
     assert kind == "file" or not target.exists() or target.read_text() == "mine"
     assert not given.is_symlink()
 

@@ -1,4 +1,4 @@
-"""Pictures that decode although part of them is missing, in a process that is all `dpt`'s."""
+"""Pictures that decode although part of them is missing, in a process of the command line."""
 
 import io
 import json
@@ -83,7 +83,7 @@ def test_a_picture_with_a_hole_fails_by_name_and_no_other(
     assert all("damaged: " in reason and "JPEG data" in reason for reason in failed.values())
     num_sound = len(list(photographs.iterdir())) - len(DAMAGED)
     assert len(written_in(dpt.desk / "out")) == num_sound
-    # What a decoder prints names no file: it is part of a failure's reason or is not printed.
+    # A decoder's messages name no file: they are part of a failure's reason or are not printed.
     assert not [line for line in done.stderr.splitlines() if line.startswith(b"Corrupt JPEG")]
 
 
@@ -99,7 +99,7 @@ def test_a_png_fails_with_the_words_of_its_decoder(dpt: FrontDoor) -> None:
     Image.fromarray(picture(64, 48)).save(file, "PNG")
     header = file.getvalue()[:33]
     pixels = bytearray(zlib.compress(bytes(48 * (1 + 3 * 64))))
-    pixels[-1] ^= 1  # zlib's own checksum; that of the chunk is right
+    pixels[-1] ^= 1  # breaks zlib's checksum; that of the chunk is right
     body = b"IDAT" + pixels
     chunk = struct.pack(">I", len(pixels)) + body + struct.pack(">I", zlib.crc32(body))
     (dpt.desk / "bad.png").write_bytes(header + chunk + file.getvalue()[-12:])

@@ -1,4 +1,4 @@
-"""Advice says what the rows say."""
+"""The advice follows from the rows."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Drift against calculations by hand."""
+"""Drift equals calculations by hand."""
 
 import math
 
@@ -17,7 +17,7 @@ def grid(*values: float) -> Values:
 
 
 def test_absrel_by_hand() -> None:
-    # A half, nothing and a quarter: their mean.
+    # The mean of a half, nothing and a quarter.
     assert absrel(grid(3, 4, 6), grid(2, 4, 8)) == pytest.approx(0.25)
 
 
@@ -35,10 +35,10 @@ def test_the_aligned_absrel_by_hand() -> None:
 
 
 def test_depth_ends_at_twenty_times_the_nearest() -> None:
-    # The line is the identity, near enough; inverse depths 0.01 and 0.02 lie beyond 20 / 20.
+    # The line is nearly the identity; inverse depths 0.01 and 0.02 lie beyond 20 / 20.
     values, reference = grid(20, 10, 0.02, 0.01), grid(20, 10, 0.01, 0.02)
     assert aligned_absrel(values, reference) == pytest.approx(0, abs=1e-5)
-    # One pixel within the end, and one whose line lies beyond every depth.
+    # One pixel within the limit, and one that the line puts beyond every depth.
     values, reference = grid(20, 10, 15, 5, 3, -5), grid(20, 10, 15, 5, 0, 0)
     line = np.polyval(np.polyfit(values[0], reference[0], 1), values[0])
     assert line.min() < 0
@@ -52,7 +52,7 @@ def test_depth_ends_at_twenty_times_the_nearest() -> None:
 @pytest.mark.parametrize(("scale", "shift"), [(1, 0), (3, 0), (0.1, 7), (1000, -5)])
 def test_scale_and_shift_are_no_drift(scale: float, shift: float) -> None:
     reference = np.random.default_rng(0).uniform(0.1, 2, (30, 40)).astype(np.float32)
-    # float32 rounds the values: 1e-7 of their size, more in what the shift leaves of them.
+    # float32 rounds the values by 1e-7 of their size, and more after the shift.
     drift = aligned_absrel(reference * np.float32(scale) + np.float32(shift), reference)
     assert drift == pytest.approx(0, abs=1e-4)
 
@@ -102,7 +102,7 @@ def test_each_kind_of_map_has_its_measure_and_photographs_count_alike() -> None:
     assert mean_drift([metric(3)], [metric(2)]) == pytest.approx(0.5)
     assert mean_drift([relative(4, 6)], [relative(2, 3)]) == pytest.approx(0)
     assert mean_drift([labels(1, 2)], [labels(1, 3)]) == 0.5
-    # Of one pixel and of two.
+    # One pixel, and two.
     assert mean_drift([metric(3), metric(2, 2)], [metric(2), metric(2, 2)]) == pytest.approx(0.25)
     with pytest.raises(TypeError):
         mean_drift([metric(3)], [labels(1)])

@@ -1,4 +1,4 @@
-"""What will not fit is foreseen from what smaller sizes took."""
+"""Settings that will not fit are predicted from what smaller sizes took."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from dpt_cli.bench.estimate import ACTIVATION_BYTES_PER_PIXEL
 from dpt_cli.bench.forecast import MemoryForecast, objection_to_weights
 from dpt_cli.bench.rows import Memory
 
-# One channel: three numbers of image and two of result a pixel.
+# With one channel, a pixel has three numbers of image and two of result.
 RESULT_BYTES = 4 * 5
 
 
@@ -36,7 +36,7 @@ def test_then_it_is_a_line_through_the_two_largest(monkeypatch: pytest.MonkeyPat
     it = MemoryForecast("cpu", num_channels=1)
     for pixels, taken in ((100, 9e9), (1000, 5e8), (2000, 6e8)):
         learn(it, pixels, taken)
-    # 0.1 MB a pixel more.
+    # 0.1 MB more per pixel.
     need = 1.1 * (6e8 + 8e8 + RESULT_BYTES * 10_000)
     assert fits(monkeypatch, it, need + 1, 10_000)
     assert not fits(monkeypatch, it, need - 1, 10_000)
@@ -68,7 +68,7 @@ def test_on_a_cpu_a_batch_adds_only_its_images_and_results(
     it = MemoryForecast("cpu", num_channels=1)
     for pixels in (1000, 100_000):
         learn(it, pixels, 1000 * pixels, batch=4)
-    # The megabyte of the first cannot be seen.
+    # The megabyte of the first is not seen.
     slope = 1e8 / (100_000 - 1000)
     need = 1.1 * (1e8 + slope * 100_000 + 16 * RESULT_BYTES * 200_000)
     assert fits(monkeypatch, it, need + 1, 200_000, batch=16)
