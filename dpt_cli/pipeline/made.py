@@ -34,10 +34,11 @@ class MadeByDpt:
             picture in self._claimed_in(folder) for folder in picture.parents
         )
 
-    def names_in(self, folder: Path) -> Callable[[Path, Path], bool]:
+    def names_in(self, folder: Path) -> Callable[[Path, Path], bool] | None:
         """Return a function of a stem and a photograph: whether outputs have that stem already.
 
-        Outputs of any format or task count, as they keep the name of a photograph together.
+        Outputs of any format or task count, as they keep the name of a photograph together. None if
+        the folder has no outputs.
         """
         manifest = self._manifest(folder)
         by_stem: dict[str, list[str]] = defaultdict(list)
@@ -45,6 +46,9 @@ class MadeByDpt:
             for suffix in _SUFFIXES:
                 if name.endswith(suffix):
                     by_stem[name.removesuffix(suffix)].append(name)
+
+        if not by_stem:
+            return None
 
         def is_named(stem: Path, photograph: Path) -> bool:
             names = by_stem.get(stem.as_posix(), ())

@@ -25,7 +25,7 @@ def plan(
     photographs: Sequence[Photograph],
     folder: Path,
     suffixes: Mapping[str, str],
-    is_named: Callable[[Path, Path], bool] = lambda _stem, _photograph: False,
+    is_named: Callable[[Path, Path], bool] | None = None,
 ) -> tuple[list[Job], list[BadInput]]:
     """Determine every output path.
 
@@ -38,7 +38,8 @@ def plan(
         photographs: The inputs, with their place below the output folder.
         folder: The output folder.
         suffixes: What follows the name, by format: `{"color": "_depth.png"}`.
-        is_named: Returns whether outputs of a photograph (its path) have a stem already.
+        is_named: Returns whether outputs of a photograph (its path) have a stem already; None where
+            there are no outputs yet.
 
     Returns:
         The jobs, and the photographs whose output would overwrite an input.
@@ -73,19 +74,20 @@ def check_folder(folder: Path) -> None:
 
 
 def _distinct_stems(
-    photographs: Sequence[Photograph], is_named: Callable[[Path, Path], bool]
+    photographs: Sequence[Photograph], is_named: Callable[[Path, Path], bool] | None
 ) -> list[Path]:
     """Return one path per photograph, relative to the output folder, no two equal."""
-    stems = [_Stems(photograph) for photograph in photographs]
-    _tell_apart(stems, kept={})
-    kept: dict[str, _Stems] = {}
-    for its, photograph in zip(stems, photographs, strict=True):
-        for level, stem in enumerate(its):
-            if is_named(stem, photograph.path) and _folded(stem) not in kept:
-                kept[_folded(stem)], its.level = its, level
-                break
-    _tell_apart(stems, kept)
-    return [its.chosen for its in stems]
+    choices = [_Stems(photograph) for photograph in photographs]
+    _tell_apart(choices, kept={})
+    if is_named is not None:
+        kept: dict[str, _Stems] = {}
+        for choice, photograph in zip(choices, photographs, strict=True):
+            for level, stem in enumerate(choice):
+                if is_named(stem, photograph.path) and _folded(stem) not in kept:
+                    kept[_folded(stem)], choice.level = choice, level
+                    break
+        _tell_apart(choices, kept)
+    return [choice.chosen for choice in choices]
 
 
 class _Stems:
@@ -113,17 +115,17 @@ class _Stems:
         self.level = min(self.level + 1, len(self._known) - 1)
 
 
-def _tell_apart(stems: Sequence[_Stems], kept: Mapping[str, _Stems]) -> None:
+def _tell_apart(choices: Sequence[_Stems], kept: Mapping[str, _Stems]) -> None:
     """Lengthen stems until all differ; those that are kept stay."""
-    clashing = [list(stems)]
+    clashing = [list(choices)]
     while clashing:
         by_name = defaultdict(list)
-        for its in stems:
-            by_name[_folded(its.chosen)].append(its)
+        for choice in choices:
+            by_name[_folded(choice.chosen)].append(choice)
         clashing = [alike for alike in by_name.values() if len(alike) > 1]
-        for its in itertools.chain.from_iterable(clashing):
-            if kept.get(_folded(its.chosen)) is not its:
-                its.lengthen()
+        for choice in itertools.chain.from_iterable(clashing):
+            if kept.get(_folded(choice.chosen)) is not choice:
+                choice.lengthen()
 
 
 def _folded(name: Path) -> str:
