@@ -124,6 +124,8 @@ def test_points_count_pixels_of_the_photograph_where_the_map_has_another_size() 
     assert (found.scale, found.shift) == pytest.approx((SCALE, SHIFT), rel=1e-5)
 
 
+# Scale only puts the corner beyond infinity; the affine fit puts points there that it did not see.
+CONTRARY = [[9, 17, 6.7], [47, 19, 5.5], [48, 21, 0.5], [15, 2, 0.7]]
 BEYOND = INVERSE.copy()
 BEYOND[:4] = -9  # a tenth of the rows
 
@@ -138,6 +140,8 @@ REFUSED: dict[str, tuple[npt.NDArray[np.float32], Any, str]] = {
     "above it": (INVERSE, [[0, -1, 2], [0, 0, 4]], "0,-1 lies outside"),
     "no distance": (INVERSE, [[0, 0, 0], [59, 39, 4]], "above 0"),
     "not a number": (INVERSE, [[0, 0, np.nan], [59, 39, 4]], "above 0"),
+    "contradiction": (INVERSE - np.float32(1.5), CONTRARY, "contradict"),
+    "no column": (INVERSE, [[np.nan, 0, 2], [59, 39, 4]], "no number"),
     "no table": (INVERSE, [1, 2, 3], "N, 3"),
     "a hole": (np.full(HW, np.nan, np.float32), known(3), "not finite"),
 }

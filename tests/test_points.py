@@ -15,7 +15,7 @@ import trimesh
 from PIL import ExifTags, Image
 
 import dpt_cli
-from dpt_cli import DepthMap
+from dpt_cli import Camera, DepthMap
 from dpt_cli.errors import OutputError
 from dpt_cli.formats.points import write_glb, write_ply
 from dpt_cli.maps.points import Points, on_depth_edge, points_from_depth
@@ -293,6 +293,12 @@ CARELESS = {
 def test_an_option_that_cannot_be_is_refused(dpt: FrontDoor, case: str) -> None:
     dpt.photograph("photo.png")
     dpt("depth", "photo.png", "-o", "out", "--format", "ply", *CARELESS[case], code=2)
+
+
+@pytest.mark.parametrize("fov_deg", [0, 180, -5, math.nan])
+def test_a_field_of_view_that_cannot_be_is_refused(fov_deg: float) -> None:
+    with pytest.raises(ValueError, match="field of view"):
+        Camera.from_fov(fov_deg, HW, "option")
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".glb"])

@@ -68,6 +68,8 @@ def calibrate(depth_map: DepthMap, points: npt.ArrayLike) -> DepthMap:
     table = np.asarray(points, np.float64)
     if table.ndim != 2 or table.shape[1] != 3:
         raise CalibrationError(f"expected points as (N, 3): x, y, metres; got {table.shape}")
+    if not np.isfinite(table[:, :2]).all():
+        raise CalibrationError("a known point has a column or a row that is no number")
     height, width = depth_map.provenance.photo_hw or depth_map.values.shape
     columns, rows = np.floor(table[:, :2]).astype(np.intp).T
     outside = (columns < 0) | (columns >= width) | (rows < 0) | (rows >= height)
@@ -123,7 +125,13 @@ def fit(
         )
     errors = {m: _held_out_errors(values, distance, m) for m in lines if m not in ruled_out}
     method, reason = _better(errors, ruled_out)
-    line, error = lines[method], errors[method]
+    held_out = errors[method]
+    if held_out is not None and not np.isfinite(held_out.percent):
+        raise CalibrationError(
+            f"the {values.size} known distances contradict one another: a fit to all except one "
+            "puts the others at infinity; check them, or add more"
+        )
+    line, error = lines[method], held_out
     kind: Literal["leave-one-out", "20-fold", "residual"] | None
     kind = "leave-one-out" if values.size <= _MAX_ONE_BY_ONE else "20-fold"
     if values.size < _MIN_ROBUST:

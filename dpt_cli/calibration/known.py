@@ -149,7 +149,7 @@ def known_point(text: str) -> KnownPoint:
     return _point(x, y, number, _METRES[unit.lower()], repr(text))
 
 
-def known_from_csv(path: Path) -> KnownDistances:
+def known_from_csv(path: Path | str) -> KnownDistances:
     """Read known distances from a CSV file with the columns photograph, x, y, metres.
 
     A photograph is named by its file name, or by more of the end of its path.
@@ -158,7 +158,7 @@ def known_from_csv(path: Path) -> KnownDistances:
         ArgumentError: It cannot be read, a column is missing, or a line does not parse.
     """
     with errors_as(ArgumentError, f"cannot read {path}"):
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     try:
         # Spreadsheets put a mark in front.
         rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
@@ -184,7 +184,7 @@ def known_from_csv(path: Path) -> KnownDistances:
     return KnownDistances(by_name, str(path))
 
 
-def known_from_folder(folder: Path, png_scale: float | None = None) -> KnownDistances:
+def known_from_folder(folder: Path | str, png_scale: float | None = None) -> KnownDistances:
     """Find files of sparse depth, named as their photographs: `.npy` or 16-bit `.png`.
 
     Args:
@@ -195,6 +195,7 @@ def known_from_folder(folder: Path, png_scale: float | None = None) -> KnownDist
         ArgumentError: There is no such folder, it holds no such file or two of one name, or the
             scale of a PNG is not given.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise ArgumentError(f"{folder} is not a folder")
     by_name: dict[Parts, SparseDepth] = {}

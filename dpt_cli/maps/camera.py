@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from dpt_cli.errors import ArgumentError
+
 Source = Literal["exif", "option", "default"]
 # What is assumed of a photograph without a focal length: about a 31 mm lens on 35 mm film, between
 # a phone's main camera (24 to 28 mm) and a normal lens (50 mm).
@@ -30,5 +32,10 @@ class Camera:
             fov_deg: The field of view, above 0 and below 180 [degrees].
             map_hw: Height and width of the map [px].
             source: Where the field of view comes from.
+
+        Raises:
+            ArgumentError: The field of view is not above 0 and below 180.
         """
+        if not 0 < fov_deg < 180:
+            raise ArgumentError(f"a field of view of {fov_deg} degrees; it is above 0, below 180")
         return cls(max(map_hw) / 2 / math.tan(math.radians(fov_deg) / 2), source)
