@@ -49,7 +49,7 @@ class OutputFolder:
         Args:
             name: The photograph's name.
             maps: By format, the map: float32 (H, W), or zero-based uint8 (H, W). Colours (H, W, 3)
-                are written as they are.
+                and uint16 are written as they are.
             quantity: `depth`, `inverse_depth` or `labels`.
             size: Width and height of the photograph [px].
             options: Of the formats, where they are not the default.
@@ -65,7 +65,7 @@ class OutputFolder:
             stem = Path(name).with_suffix("")
             outputs[kind] = self.path / stem.with_name(f"{stem.name}_{quantity}_{kind}.{end}")
             outputs[kind].parent.mkdir(parents=True, exist_ok=True)
-            if array.ndim == 3:
+            if array.ndim == 3 or array.dtype == np.uint16:
                 Image.fromarray(array).save(outputs[kind])
                 continue
             chosen = {**DEFAULT_OPTIONS[task], **(options or {})}

@@ -30,7 +30,11 @@ def values_of(folder: Path, layer: Layer) -> Values | None:
     path = folder / layer.files[kind]
     saved = read_saved(path)
     values, levels = saved.values, saved.stored
-    if values is None or levels is None:
+    # The numbers of a PNG are steps, which only the file itself explains.
+    is_unexplained = saved.step is None and layer.task == "depth" and path.suffix == ".png"
+    if values is None or levels is None or is_unexplained:
+        if layer.picture_format:
+            return None  # dpt 0.1 wrote 16-bit files without what their steps are
         raise InputError(f"{path}: it does not say what its numbers are ({saved.layout})")
     if saved.step is None:
         return values

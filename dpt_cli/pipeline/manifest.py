@@ -66,6 +66,7 @@ class Manifest:
     - `state`: `reading` (decoding begins), `begun` (the outputs may exist from now on), `done`,
       `failed`, or `stopped` (the run ended early, and the photograph is not to blame).
     - `outputs`: paths by format, relative to the folder, with `/`; empty except in `begun`, `done`.
+      The gallery's page has the format `folder`, and this folder for its `input`.
     - `input`: `path`, absolute, links followed; in `done` also `size`, `mtime_ns`, `sha256`.
     - In `begun` and `done`: `files`, the same three keys for each output.
     - In `done`: `settings`, `weights`, `weights_sha256`; `facts`, which the run reports; `dpt`, the

@@ -173,6 +173,20 @@ def test_without_a_file_of_values_the_picture_is_shown(folder: OutputFolder) -> 
     assert (folder.path / unquote(layer["picture"])).is_file()
 
 
+def test_a_file_that_does_not_say_what_its_numbers_are_gives_way_to_a_picture(
+    tmp_path: Path,
+) -> None:
+    folder = OutputFolder(tmp_path)
+    maps: dict[str, npt.NDArray[Any]] = {
+        "color": np.zeros((30, 40, 3), np.uint8),
+        "png16": np.zeros((30, 40), np.uint16),
+    }
+    folder.add("a.png", maps, quantity="inverse_depth", size=(40, 30))
+    invoke("gallery", folder.path)
+    (layer,) = about(folder, cards(folder)[0])["layers"]
+    assert layer["picture"].endswith("_color.png")
+
+
 def test_maps_that_are_no_pictures_are_named_and_left_out(folder: OutputFolder) -> None:
     folder.add("b.png", {"stats": LABELS}, quantity="labels", size=(40, 30))
     result = invoke("gallery", folder.path, code=3)
