@@ -63,25 +63,25 @@ class DepthScorer:
         map_hw = inverse_depth.shape[0], inverse_depth.shape[1]
         truth_m = truth.read(photo_hw or map_hw)
         truth_hw = truth_m.shape[0], truth_m.shape[1]
-        photo_hw = photo_hw or (truth_hw if _is_crop(map_hw, truth_hw, protocol) else map_hw)
         try:
+            photo_hw = photo_hw or (truth_hw if _is_crop(map_hw, truth_hw, protocol) else map_hw)
             photo_slices = crop_slices(protocol.photo_crop, photo_hw)
             is_valid = valid_pixels(
                 truth_m, min_m=protocol.min_m, max_m=protocol.cap_m or np.inf, crop=protocol.crop
             )
         except ValueError as error:
             raise InputError(str(error)) from error
-        if inverse_depth.shape != photo_hw:
+        if map_hw != photo_hw:
             _check_same(truth_hw, photo_hw)
             # What the network did not get does not count.
-            whole = np.full(photo_hw, np.nan)
-            whole[photo_slices] = inverse_depth
-            inverse_depth, is_valid = whole, is_valid & np.isfinite(whole)
+            whole, is_seen = np.zeros(photo_hw), np.zeros(photo_hw, np.bool_)
+            whole[photo_slices], is_seen[photo_slices] = inverse_depth, True
+            inverse_depth, is_valid = whole, is_valid & is_seen
         elif truth_hw != photo_hw:
             _check_shape(truth_hw, photo_hw)
             inverse_depth = _resized(inverse_depth, truth_hw)
-        elif not np.isfinite(inverse_depth[is_valid]).all():
-            num_missing = int((~np.isfinite(inverse_depth[is_valid])).sum())
+        num_missing = int((~np.isfinite(inverse_depth[is_valid])).sum())
+        if num_missing:
             raise InputError(f"its map has no number at {num_missing} measured pixels")
         if not is_valid.any():
             raise InputError("no pixel of its truth counts: nothing was measured within the limits")
@@ -112,6 +112,8 @@ def _ordinal(inverse_depth: Floats, truth: PointPair) -> Mapping[str, Any]:
         inverse_depth[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
         for y, x in (truth.a_yx, truth.b_yx)
     ]
+    if not np.isfinite(values).all():
+        raise InputError("its map has no number at one of the two points")
     wrong = whdr(np.array(values[:1]), np.array(values[1:]), np.array([truth.is_a_nearer]))
     return {"measures": {"whdr": wrong}, "num_pixels": 2, "scale": None, "shift": None}
 

@@ -351,7 +351,7 @@ def test_maps_of_other_programs_are_told_what_they_are(dpt: FrontDoor) -> None:
     )
 
 
-@pytest.mark.parametrize("damage", ["missing", "nan", "size", "relative"])
+@pytest.mark.parametrize("damage", ["missing", "nan", "nan in a larger map", "size", "relative"])
 def test_a_saved_map_that_cannot_be_scored_is_named(dpt: FrontDoor, damage: str) -> None:
     photos, truths = folders(dpt, 2)
     (dpt.desk / "maps").mkdir()
@@ -364,6 +364,8 @@ def test_a_saved_map_that_cannot_be_scored_is_named(dpt: FrontDoor, damage: str)
         path.unlink()
     elif damage == "nan":
         np.save(path, np.where(np.eye(48, 64) > 0, np.nan, miniature.depth_m(0)))
+    elif damage == "nan in a larger map":
+        np.save(path, np.where(np.eye(96, 128) > 0, np.nan, miniature.depth_m(0, 96, 128)))
     elif damage == "size":
         np.save(path, miniature.depth_m(0, 48, 48))
     else:

@@ -10,6 +10,7 @@ from dpt_cli.checkpoint.fetch import hush_hub
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Task
 from dpt_cli.cli import memory
+from dpt_cli.cli.console import say
 from dpt_cli.cli.eval.measurement import Measurement
 from dpt_cli.cli.eval.options import EvalOptions
 from dpt_cli.cli.eval.report import report
@@ -64,7 +65,7 @@ def run_eval(
             for resolution in options.resolution or (None,)
         ]
     except KeyboardInterrupt:
-        click.echo("Interrupted; the same command continues.", err=True)
+        say("Interrupted; the same command continues.")
         click.get_current_context().exit(INTERRUPTED)
     if not any(result.scores for result in results):
         raise DptError("no picture could be scored; each is named above")
