@@ -1,4 +1,4 @@
-"""What a weights file of any kind holds: the file's kind, and a table of its tensors by name."""
+"""Recognise a weights file's format and list its tensors by name."""
 
 import pickle
 import re
@@ -15,9 +15,9 @@ from dpt_cli.checkpoint.stored import Contents, DamageError, OddTensor, StoredTe
 from dpt_cli.errors import CheckpointError
 
 _ZIP_MAGIC = b"PK\x03\x04"
-# The opcode that opens a pickle of protocol 2 to 5, as torch wrote before 1.6.
+# The opcode that starts a pickle of protocol 2 to 5, as torch wrote before 1.6.
 _PICKLE_MAGIC = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-# What reading damaged bytes may raise: a pickle's instructions are then any bytes at all.
+# Errors that damaged bytes may cause: a damaged pickle can contain any instruction.
 DAMAGE = (
     *(DamageError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, OSError),
     *(ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError),
@@ -27,9 +27,9 @@ _MAX_REASON_CHARACTERS = 200
 
 
 def read_contents(path: Path, file: BinaryIO) -> Contents:
-    """Return the tensors of a safetensors file or of a file of `torch.save`, by name, unread.
+    """Return the tensors of a safetensors file or a file of `torch.save` by name, not yet read.
 
-    The content decides, not the file's name.
+    The format is recognised by the content, not by the file's name.
 
     Raises:
         CheckpointError: The file is damaged, or holds more than tensors.
@@ -64,9 +64,9 @@ def read_contents(path: Path, file: BinaryIO) -> Contents:
 
 
 def damaged(path: Path, error: BaseException, *, is_safetensors: bool = False) -> CheckpointError:
-    """Return a damaged file's error, in one line."""
+    """Return the error for a damaged file, in one line."""
     what = (
         "is a damaged safetensors file" if is_safetensors else "is not a weights file, or damaged"
     )
-    told = re.split(r"\n|\. ", str(error) or type(error).__name__)[0]
-    return CheckpointError(f"{path} {what}: {told[:_MAX_REASON_CHARACTERS]}")
+    reason = re.split(r"\n|\. ", str(error) or type(error).__name__)[0]
+    return CheckpointError(f"{path} {what}: {reason[:_MAX_REASON_CHARACTERS]}")

@@ -1,7 +1,7 @@
-"""One address to one file on this disk: bounded in size, in patience, and in where it may lead.
+"""Download one address to one file, with limits on size, waiting time and redirects.
 
-The only module that speaks HTTP by itself. What is begun is gone on with; nothing is judged here
-except by its length.
+No other module makes HTTP requests by itself. A partial file is continued. Only the length is
+checked here.
 """
 
 import ipaddress
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 Advance = Callable[[int], object]
-"""Moves a progress bar on by bytes that arrived."""
+"""Advances a progress bar by the bytes that arrived."""
 
-MAX_BYTES = 16 * 10**9  # ten times the largest published file; for a source that names no size
+MAX_BYTES = 16 * 10**9  # ten times the largest published file, for sources without a size
 MAX_WAIT_S = 10.0
 _MAX_HOPS = 5
-NUM_RETRIES = 2  # of a server that is busy, before its first byte
-_NUM_RESUMES = 5  # of a connection that breaks off, in a row without a byte
+NUM_RETRIES = 2  # if the server is busy, before the first byte
+_NUM_RESUMES = 5  # consecutive reconnections without a new byte
 _MAX_RESUMES = 100
 BUSY = (408, 429, 502, 503, 504)
 _RANGE_NOT_SATISFIABLE = 416
 
 
 def require_https(url: str, beginning: str = "") -> None:
-    """Refuse an address that is not https, or that leads to this machine or its own network link.
+    """Refuse an address that is not https, or that points to this machine or its local link.
 
     Args:
         url: The address.
-        beginning: The one that led here by redirects; plain where that was plain, local where it
-            was local.
+        beginning: The first address, if redirects led here. Where that one is http or local, this
+            one may be too.
 
     Raises:
-        FetchError: It must not be asked.
+        FetchError: The address must not be requested.
     """
     first = beginning or url
     parts = urlsplit(url)
@@ -60,7 +60,7 @@ def _is_local(host: str) -> bool:
         return True
     try:
         address: ipaddress.IPv4Address | ipaddress.IPv6Address
-        # 127.1, 0x7f.1 and 2130706433 are 127.0.0.1 to whoever connects.
+        # 127.1, 0x7f.1 and 2130706433 all connect to 127.0.0.1.
         address = ipaddress.IPv4Address(socket.inet_aton(host))
     except OSError:
         try:
@@ -72,17 +72,17 @@ def _is_local(host: str) -> bool:
 
 
 def download(url: str, part: Path, size: int | None, headers: dict[str, str] | None = None) -> None:
-    """Append to a file what it still lacks.
+    """Append the missing bytes to a file.
 
     Args:
-        url: Where it is.
-        part: The file; what it holds is taken for the beginning.
-        size: Its length [bytes], where that is known.
-        headers: To send; those that name the user go to the first host only.
+        url: The address.
+        part: The file; its content counts as the beginning.
+        size: The final length [bytes], if known.
+        headers: Headers to send; credentials go only to the first host.
 
     Raises:
-        FetchError: It is longer than its size, or the address leads where it must not.
-        Exception: What the HTTP library and the disk raise.
+        FetchError: The file is longer than `size`, or a redirect is refused.
+        Exception: An error of the HTTP library or the disk.
     """
     import httpx2
 
@@ -108,9 +108,9 @@ def download(url: str, part: Path, size: int | None, headers: dict[str, str] | N
 
 def _append(response: "Response", stream: BinaryIO, limit: int, advance: Advance) -> None:
     if response.status_code == _RANGE_NOT_SATISFIABLE:
-        return  # nothing lies past what we have: the hash will tell whether that is all
+        return  # the server has no more bytes; the hash shows whether the file is whole
     if response.status_code == 200 and stream.tell():
-        stream.truncate(0)  # the server begins at the beginning, whatever it was asked
+        stream.truncate(0)  # the server ignored the range and starts from the beginning
         stream.seek(0)
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal() and stream.tell() + int(announced) > limit:
@@ -125,7 +125,7 @@ def _append(response: "Response", stream: BinaryIO, limit: int, advance: Advance
 
 @contextmanager
 def _answer(url: str, headers: dict[str, str], begin: int) -> "Iterator[Response]":
-    """Give the answer to a GET, redirects followed by our rules and a busy server asked again."""
+    """Yield the response to a GET; follow safe redirects, and retry if the server is busy."""
     from huggingface_hub import get_session
     from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # lazy
 
@@ -165,7 +165,7 @@ def patience(response: "Response", num_retries: int) -> float:
     """Return how long to wait for a busy server [s].
 
     Raises:
-        FetchError: It asks for more patience than a user at a prompt has.
+        FetchError: The server asks for a wait longer than `MAX_WAIT_S`.
     """
     told = response.headers.get("Retry-After", "").strip()
     if not told:

@@ -1,7 +1,7 @@
-"""Bring weights here: the cache, the Hub, the authors' releases, each source in turn.
+"""Get weights from the cache, the Hub or the authors' releases, trying each source in turn.
 
-Never looks into a checkpoint and never prints. Locating a file stays quick: what huggingface_hub
-needs for a download is imported then.
+This module does not look into a checkpoint and prints nothing. To keep locating a file quick, what
+huggingface_hub needs for a download is imported only then.
 """
 
 import errno
@@ -35,13 +35,13 @@ def locate(spec: CheckpointSpec) -> tuple[Source, Path] | None:
 
 
 def fetch(spec: CheckpointSpec, *, offline: bool = False, notify: Notify) -> WeightsFile:
-    """Return a checked weights file, from this disk or else from the first source that gives it.
+    """Return a checked weights file from this disk, or else from the first source that has it.
 
-    A file with wrong content is never used and the next source tried; `notify` hears of each. It
-    is replaced only where it is a wreck of the right one, and once the right one is here.
+    A file with wrong content is never used: the next source is tried, and `notify` gets a line. It
+    is replaced only if it is a damaged copy of the right one, and only once the right one is here.
 
     Raises:
-        FetchError: No source gave the right file; the message holds each one's reason.
+        FetchError: No source had the right file; the message holds the reason for each.
     """
     _need_sources(spec)
     offline = offline or constants.HF_HUB_OFFLINE
@@ -62,7 +62,7 @@ def fetch(spec: CheckpointSpec, *, offline: bool = False, notify: Notify) -> Wei
 
 
 def verify(spec: CheckpointSpec) -> WeightsFile:
-    """Hash the file on this disk again, whatever is remembered of it. Removes nothing.
+    """Hash the file on this disk again, even if its hash is remembered; nothing is removed.
 
     Raises:
         FetchError: There is no file, or its content is wrong; the message holds both hashes.
@@ -81,7 +81,7 @@ def verify(spec: CheckpointSpec) -> WeightsFile:
 def hush_hub(*, progress_bars: bool) -> None:
     """Keep huggingface_hub's warnings, and if wanted its progress bars, off stderr.
 
-    Where it is not imported yet, by what it will read then: that import takes a quarter of a
+    If it is not imported yet, this only sets what it will read: the import takes a quarter of a
     second, and a run whose weights are on this disk never needs it.
     """
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
@@ -98,20 +98,28 @@ def hush_hub(*, progress_bars: bool) -> None:
 
 
 def _need_sources(spec: CheckpointSpec) -> None:
-    if spec.sources:
-        return
-    for known in spec.known_files:
-        raise FetchError(
-            f"{spec.id} is not downloaded by dpt (licence {spec.licence}): get {known.file} from "
-            f"{known.page} and give it with --weights FILE"
-        )
-    raise FetchError(
-        f"no weights of {spec.id} were ever published; give a file with --weights FILE"
+    if not spec.sources:
+        raise FetchError(why_no_download(spec))
+
+
+def why_no_download(spec: CheckpointSpec) -> str:
+    """Return why a row has no sources, and the way out."""
+    if not spec.known_files:
+        return f"no weights of {spec.id} were ever published; give a file with --weights FILE"
+    known = spec.known_files[0]
+    reason = (
+        "no SHA-256 of its file is published"
+        if spec.commercial
+        else f"its licence, {spec.licence}, forbids commercial use"
+    )
+    return (
+        f"dpt does not download {spec.id}, as {reason}: get {known.file} from {known.page} and "
+        "give it with --weights FILE"
     )
 
 
 def _on_disk(spec: CheckpointSpec) -> list[tuple[Source, Path]]:
-    # os.path.isfile: in a closed folder it says no, where Path.is_file raises.
+    # In a folder without permission, os.path.isfile returns False, while Path.is_file raises.
     paths = [(source, expected_path(source)) for source in spec.sources]
     return [(source, path) for source, path in paths if os.path.isfile(path)]  # noqa: PTH113
 
@@ -142,7 +150,7 @@ def _way_out(source: Source, path: Path, sha256: str) -> str:
 
 
 def _bring(source: Source) -> WeightsFile:
-    """Download one source's file; every way that can fail becomes a FetchError of one line."""
+    """Download one source's file; every failure becomes a FetchError of one line."""
     if source.kind == "bundled":
         raise FetchError(f"{expected_path(source)} is missing; install dpt again")
     from huggingface_hub.errors import HfHubHTTPError

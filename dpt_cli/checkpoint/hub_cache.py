@@ -1,7 +1,7 @@
-"""A file of the Hub into the Hugging Face cache, where every program that shares it looks.
+"""Download a file of the Hub into the Hugging Face cache, which other programs share.
 
-What a server says is used as a name on this disk only after it is found to be a plain one. A file
-gets its name in the cache once it is known to be the right one, never before.
+A name that the server sends is used on this disk only if it is a plain one. A file gets its name in
+the cache only after its content was checked.
 """
 
 import contextlib
@@ -27,18 +27,18 @@ from dpt_cli.checkpoint.specs import Source
 from dpt_cli.errors import FetchError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-# A hash of some kind: no separator, no dot at the beginning, nothing any file system reads as more.
+# A hash of any kind. It has no separator and no leading dot, so no file system reads more into it.
 _ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{7,127}")
 
 
 @dataclass(frozen=True)
 class Announced:
-    """What the Hub says of a file, fit to be names.
+    """The names that the Hub gives for a file, found to be plain.
 
     Attributes:
         etag: Its hash: SHA-256 where it is large, git's otherwise.
-        commit: The commit it is of.
-        size: Its length [bytes], if told.
+        commit: The commit it belongs to.
+        size: Its length [bytes], if the Hub sends one.
     """
 
     etag: str
@@ -50,8 +50,8 @@ def bring_from_hub(source: Source) -> WeightsFile:
     """Download a file of the Hub, check it, and only then put it into the cache.
 
     Raises:
-        FetchError: It cannot be had, is another file, or a sound file is in its place.
-        Exception: What the HTTP library and the disk raise.
+        FetchError: It cannot be downloaded, is another file, or a sound file is in its place.
+        Exception: An error of the HTTP library or the disk.
     """
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import (  # type: ignore[attr-defined]  # 2.4: lazy names
@@ -92,11 +92,11 @@ def bring_checked(
     headers: dict[str, str] | None = None,
     etag: str = "",
 ) -> WeightsFile:
-    """Download a file under a name of ours, and remove it again if it is another one.
+    """Download a file under a temporary name, and remove it if its content is wrong.
 
     Raises:
         WrongContentError: It is another file, and is removed.
-        Exception: What `download` raises.
+        Exception: An error of `download`.
     """
     has_begun = part.is_file()
     while True:
@@ -107,11 +107,11 @@ def bring_checked(
             part.unlink()
             if not has_begun:
                 raise WrongContentError(f"{error}; that file is removed", error.sha256) from error
-            has_begun = False  # what lay there was the beginning of some other file
+            has_begun = False  # the partial file was the beginning of another one
 
 
 def _announced(url: str, source: Source) -> Announced:
-    """Ask the Hub once what it has; refuse what is not fit, or is not what the source promises."""
+    """Ask the Hub for the file's facts; refuse unsafe names and what contradicts the source."""
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -148,10 +148,10 @@ def _announced(url: str, source: Source) -> Announced:
 
 
 def _is_right(source: Source, path: Path, etag: str) -> bool:
-    """Return whether the right file lies there already; False where nothing or a wreck does.
+    """Return whether the right file is there already; False if nothing or a damaged file is.
 
     Raises:
-        FetchError: What lies there is neither right nor ours to replace.
+        FetchError: Another file is there that we may not replace.
     """
     if not os.path.lexists(path):
         return False
@@ -172,7 +172,7 @@ def in_the_way(path: Path, sha256: str) -> str:
 
 
 def _link(blob: Path, pointer: Path) -> None:
-    """Have a name of a commit stand for a blob; where links cannot be made, move the blob."""
+    """Link a commit's name to a blob; where links are not possible, move the blob."""
     if pointer.is_symlink() and pointer.resolve() == blob.resolve():
         return
     if not constants.HF_HUB_DISABLE_SYMLINKS:

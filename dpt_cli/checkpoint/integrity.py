@@ -1,6 +1,6 @@
-"""Whether a weights file is the one its source promises: its SHA-256 and its size.
+"""Check whether a weights file is the one its source promises, by SHA-256 and size.
 
-Never touches the network, never looks into a checkpoint and never removes one.
+This module makes no requests, does not look into a checkpoint and never removes one.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ _HUBS_OWN = "the Hub's own sha256, weak"
 
 
 class WrongContentError(FetchError):
-    """A weights file that is another one than its source promises.
+    """A weights file whose content is not what its source promises.
 
     Attributes:
-        sha256: The hash it has.
+        sha256: Its actual hash.
     """
 
     def __init__(self, message: str, sha256: str) -> None:
@@ -43,7 +43,7 @@ class WeightsFile:
         path: The file.
         source: Where it came from.
         sha256: Hash of its content, 64 hex digits.
-        checked: In words, what that hash was compared with; `weak` where a forger could match it.
+        checked: In words, what the hash was compared with; `weak` if a forger could match it.
     """
 
     path: Path
@@ -52,13 +52,13 @@ class WeightsFile:
     checked: str
 
     def moved_to(self, path: Path) -> "WeightsFile":
-        """Return it under its new name, and remember what was found of it."""
+        """Return the file under its new path, and remember its hash."""
         Stamp.of(path).remember(self.sha256, self.checked)
         return replace(self, path=path)
 
 
 def expected_path(source: Source) -> Path:
-    """Return where this source's file lies, or would lie, on this disk."""
+    """Return where this source's file is, or would be, on this disk."""
     if source.kind == "bundled":
         return _PACKAGE / source.file
     if source.kind == "release":
@@ -75,9 +75,10 @@ def expected_path(source: Source) -> Path:
 
 
 def converted_path(sha256: str, architecture: object, precision: str = "fp32") -> Path:
-    """Return the folder of a weights file as another engine's own files; safe to delete.
+    """Return the folder of a weights file's conversion for another engine; it is safe to delete.
 
-    Its name tells weights, architecture and how they are converted, so that none is out of date.
+    Its name depends on the weights, the architecture and the way of converting, so that no
+    conversion is out of date.
     """
     shape = hashlib.sha256(repr(architecture).encode()).hexdigest()
     return own_folder() / "converted" / f"{sha256[:16]}-{shape[:8]}-{precision}-{_CONVERSION}"
@@ -94,15 +95,15 @@ def check(
     """Compare a file's size and hash with what its source promises.
 
     Args:
-        source: Holds the hash, its first digits, or neither.
+        source: It has the hash, its first digits, or neither.
         path: The file.
-        announced: The ETag the Hub gave for it, if it was asked.
-        again: Hash it whatever is remembered of it.
-        note: Remember what is found; not for a file that will get another name.
+        announced: The ETag that the Hub sent for it, if the Hub was asked.
+        again: Hash the file even if its hash is remembered.
+        note: Remember the result; False for a file that will be renamed.
 
     Raises:
-        WrongContentError: It is another file.
-        FetchError: It cannot be read, or there is no hash to compare its own with.
+        WrongContentError: Its content is not what the source promises.
+        FetchError: It cannot be read, or there is no hash to compare with.
     """
     try:
         stamp = Stamp.of(path)
@@ -129,12 +130,12 @@ def check(
 
 
 def is_sha256(text: str) -> bool:
-    """Return whether a text is a SHA-256 in full, as we write it."""
+    """Return whether a text is a whole SHA-256 in lower case."""
     return _SHA256.fullmatch(text) is not None
 
 
 def no_hash(source: Source) -> str:
-    """Say that a source's file cannot be checked, and the way out."""
+    """Return the message that a source's file cannot be checked, with the way out."""
     return (
         f"neither the registry nor the server has a sha256 of {source.file}; add it to the "
         "registry's row, or give the file with --weights FILE"
@@ -142,10 +143,10 @@ def no_hash(source: Source) -> str:
 
 
 def may_be_replaced(source: Source, path: Path, sha256: str) -> bool:
-    """Return whether a file of that hash, which is not what its source promises, is a wreck.
+    """Return whether a file with the wrong content is damaged and may be replaced.
 
-    A sound file that another registry's row expects, or one a user put there, is left alone. A
-    file of the Hub's cache is named by its hash; of another we remember what it was.
+    A sound file that another registry expects, or that a user put there, is left alone. A file of
+    the Hub's cache is named by its hash; for others, the original hash is remembered.
     """
     if source.kind == "bundled":
         return False
@@ -160,7 +161,7 @@ def may_be_replaced(source: Source, path: Path, sha256: str) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a user's own file, remembered while the file stays the same.
+    """Return the SHA-256 of a user's own file; it is remembered while the file stays the same.
 
     Raises:
         FetchError: The file cannot be read.
@@ -178,7 +179,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _sha256(path: Path, stamp: Stamp) -> str:
-    """Return the hash of the very file that was stamped."""
+    """Return the hash of exactly the file that was stamped."""
     with path.open("rb") as stream:
         before = os.fstat(stream.fileno())
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -189,7 +190,7 @@ def _sha256(path: Path, stamp: Stamp) -> str:
 
 
 def _expectation(source: Source, path: Path, announced: str) -> tuple[str, str]:
-    """Return the digits the hash must begin with, and in words where they come from."""
+    """Return the digits that the hash must begin with, and in words where they come from."""
     if source.sha256:
         return source.sha256.lower(), "sha256"
     if source.sha256_prefix:
@@ -198,7 +199,7 @@ def _expectation(source: Source, path: Path, announced: str) -> tuple[str, str]:
     if source.kind != "hub":
         return "", ""
     # The Hub's ETag of a large file is its sha256, and the cache names the blob by the ETag.
-    # Without links the ETag is heard only at the download, and remembered.
+    # Without links, the ETag is known only at the download, and remembered.
     recorded = Stamp.recorded(path)
     noted = recorded[0] if recorded and _HUBS_OWN.startswith(recorded[1]) else ""
     etag = path.readlink().name if path.is_symlink() else announced or noted

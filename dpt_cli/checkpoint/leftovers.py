@@ -1,6 +1,6 @@
-"""What killed downloads and conversions leave behind, and what no later run can use.
+"""Find and remove what killed downloads and conversions left behind.
 
-A file that some process holds the lock of, or a folder written to within the hour, is in use.
+A file whose lock is held, and a folder changed within the last hour, count as in use.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ _CONVERSION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}-\w+-\d+")
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file or a folder that can go.
+    """A file or folder that can be removed.
 
     Attributes:
-        path: Where it is.
-        what: What it is, in words.
-        num_bytes: What it takes.
-        lock: The file that whoever works on it holds locked; None for what nobody locks.
+        path: Its path.
+        what: A description.
+        num_bytes: Its size.
+        lock: The lock file of whoever works on it; None if there is no lock.
     """
 
     path: Path
@@ -42,10 +42,10 @@ class Leftover:
 
 
 def find_leftovers(sources: Iterable[Source]) -> list[Leftover]:
-    """Return what can go and is not in use, largest first.
+    """Return what can be removed and is not in use, largest first.
 
     Args:
-        sources: Those whose downloads are looked for.
+        sources: The sources whose downloads are considered.
     """
     found = [*_downloads(sources), *_conversions(), *_stamps()]
     free = [it for it in found if _is_free(it)]
@@ -53,7 +53,7 @@ def find_leftovers(sources: Iterable[Source]) -> list[Leftover]:
 
 
 def remove(leftover: Leftover) -> bool:
-    """Remove it, unless it came to be used meanwhile; return whether it is gone."""
+    """Remove it unless it is in use by now; return whether it is gone."""
     if not _is_free(leftover):
         return False
     with contextlib.ExitStack() as stack:
@@ -113,7 +113,7 @@ def _is_of_nothing(stamp: Path) -> bool:
 
 
 def _entries(folder: Path, suffix: str = "") -> list[Path]:
-    """Return what lies in a folder, links left out."""
+    """Return the entries of a folder, except links."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

@@ -1,7 +1,4 @@
-"""A weights file to a network ready to run: what it holds, whether that fits, its numbers.
-
-Never looks up a model: a path and an architecture go in, a network comes out.
-"""
+"""Load a weights file into a network: check what it holds, whether that fits, and its numbers."""
 
 import hashlib
 import os
@@ -15,7 +12,7 @@ from torch import Tensor
 
 from dpt_cli.checkpoint.contents import DAMAGE, damaged, read_contents
 from dpt_cli.checkpoint.convert import Sources, sources_of
-from dpt_cli.checkpoint.read import Errand, Hasher, empty_like, run
+from dpt_cli.checkpoint.read import Hasher, TensorRead, empty_like, run
 from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.stamp import is_known_finite, moments_of, note_finite, verified_sha256
 from dpt_cli.checkpoint.stored import Contents, OddTensor, StoredTensor
@@ -25,13 +22,13 @@ from dpt_cli.model.config import Architecture
 from dpt_cli.model.dpt import DPT
 
 _NUM_NAMES_SHOWN = 3
-_MAX_UNPACKED = 2  # times the network's own size: what compressed tensors may grow to
+_MAX_UNPACKED = 2  # limit on decompressed tensors, in multiples of the network's size
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _INTEGERS = (torch.int64, torch.int32)
 
 
 class HasShape(Protocol):
-    """A tensor, or what is known of one."""
+    """A tensor, or anything with its shape."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,17 +38,17 @@ class HasShape(Protocol):
 def load_network(path: Path, architecture: Architecture, *, sha256: str = "") -> DPT:
     """Load a checkpoint of any known layout into a network, float32, in eval mode.
 
-    The numbers are copied: the file may be changed or removed afterwards.
+    The numbers are copied, so the file may be changed or removed afterwards.
 
     Args:
         path: The file.
         architecture: Its shape.
-        sha256: The hash its content was found to have; empty to load whatever it holds.
+        sha256: The verified hash of its content; empty to accept any content.
 
     Raises:
         CheckpointError: The file cannot be read, is not the one that was hashed, does not fit, or
-            holds a number that is not finite; the message names what is missing, unexpected or of
-            another shape, and the model that would fit.
+            holds a number that is not finite. The message names parameters that are missing,
+            unexpected or of another shape, and the model that would fit.
     """
     network = _on_meta(architecture)
     try:
@@ -59,7 +56,7 @@ def load_network(path: Path, architecture: Architecture, *, sha256: str = "") ->
             tensors = _tensors_of_hash(path, file, architecture, network, sha256)
     except OSError as error:
         raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from error
-    # Of these very numbers, known by their hash: half a second for the largest network.
+    # The check takes half a second for the largest network, so its result is kept by hash.
     if not is_known_finite(sha256):
         _require_finite(path, tensors)
         note_finite(sha256)
@@ -68,7 +65,7 @@ def load_network(path: Path, architecture: Architecture, *, sha256: str = "") ->
 
 
 def fitting(path: Path, architectures: Iterable[Architecture]) -> Iterator[Architecture]:
-    """Yield the architectures that a weights file fits, by its tensors' names and shapes alone.
+    """Yield the architectures that a weights file fits, judged by names and shapes alone.
 
     Raises:
         CheckpointError: The file cannot be read, is damaged or is no DPT checkpoint.
@@ -87,7 +84,7 @@ def fitting(path: Path, architectures: Iterable[Architecture]) -> Iterator[Archi
 def _tensors_of_hash(
     path: Path, file: BinaryIO, architecture: Architecture, network: DPT, sha256: str
 ) -> dict[str, Tensor]:
-    """Read the network's tensors, and be sure that they are of the content with that hash."""
+    """Read the network's tensors, and make sure that the content has that hash."""
     before = os.fstat(file.fileno())
     if not sha256 or verified_sha256(path, before) == sha256:
         tensors = _tensors(path, file, architecture, network)
@@ -123,14 +120,14 @@ def _tensors(
             f"{path} does not fit {_name_of(architecture)}: {mismatch}.{_what_fits(found)}"
         )
     tensors = empty_like(expected)
-    errands = [
-        errand
+    reads = [
+        read
         for name, target in tensors.items()
-        for errand in _errands(path, contents, sources[name], target)
+        for read in _reads_of(path, contents, sources[name], target)
     ]
-    _require_small(path, errands, expected)
+    _require_small(path, reads, expected)
     try:
-        run(file, errands, hasher)
+        run(file, reads, hasher)
     except DAMAGE as error:
         raise damaged(path, error) from error
     return tensors
@@ -144,7 +141,7 @@ class _Found:
 
 
 def _joined(path: Path, contents: Contents, sources: Sources) -> dict[str, _Found]:
-    """Return the shapes the file's tensors have under our names."""
+    """Return the shapes of the file's tensors under our names."""
     found = {}
     for name, parts in sources.items():
         tensors = [contents[part] for part in parts]
@@ -164,9 +161,9 @@ def _joined(path: Path, contents: Contents, sources: Sources) -> dict[str, _Foun
     return found
 
 
-def _errands(
+def _reads_of(
     path: Path, contents: Contents, parts: tuple[str, ...], target: Tensor
-) -> Iterable[Errand]:
+) -> Iterable[TensorRead]:
     row = 0
     allowed = _FLOATS if target.is_floating_point() else _INTEGERS
     for part in parts:
@@ -179,15 +176,15 @@ def _errands(
             )
         rows = target if len(parts) == 1 else target[row : row + source.shape[0]]
         row += source.shape[0] if source.shape else 0
-        yield Errand(source, rows)
+        yield TensorRead(source, rows)
 
 
 def _plainly(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _require_small(path: Path, errands: list[Errand], expected: Mapping[str, Tensor]) -> None:
-    storages = {it.source.storage.name: it.source.storage for it in errands}
+def _require_small(path: Path, reads: list[TensorRead], expected: Mapping[str, Tensor]) -> None:
+    storages = {it.source.storage.name: it.source.storage for it in reads}
     num_bytes = sum(storage.num_bytes for storage in storages.values() if storage.packed)
     own = sum(tensor.numel() * tensor.dtype.itemsize for tensor in expected.values())
     if num_bytes > _MAX_UNPACKED * own:
@@ -200,7 +197,7 @@ def _require_small(path: Path, errands: list[Errand], expected: Mapping[str, Ten
 def _require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and tensor.numel():
-            # NaN is the smallest and the largest of any numbers it is among.
+            # If a tensor holds NaN, its minimum and maximum are NaN.
             extremes = torch.stack(torch.aminmax(tensor))
             if not torch.isfinite(extremes).all():
                 raise CheckpointError(
@@ -214,7 +211,7 @@ def _name_of(architecture: Architecture) -> str:
 
 
 def describe_mismatch(expected: Mapping[str, HasShape], found: Mapping[str, HasShape]) -> str:
-    """Say in one line how two sets of parameters differ; empty where they do not."""
+    """Return in one line how two sets of parameters differ; empty if they do not."""
     shapes = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()

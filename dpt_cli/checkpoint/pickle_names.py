@@ -1,7 +1,7 @@
-"""The instructions and names a pickled checkpoint may use, and what each stands for here.
+"""The instructions and names that a pickled checkpoint may use, and what each means here.
 
-No name stands for a function of torch's: ours note what a file claims and do nothing else. Any
-other name, and any instruction that could call or change something else, is refused.
+No name stands for a function of torch. Ours only record what a file claims. Every other name, and
+every instruction that could call or change something else, is refused.
 """
 
 import pickle
@@ -14,7 +14,7 @@ import torch
 from dpt_cli.checkpoint.stored import DamageError, OddTensor, Storage, StoredTensor
 
 StorageOf = Callable[[str, torch.dtype, int], Storage]
-"""Finds a storage, given its key, the kind of its numbers and how many there are."""
+"""Finds a storage by its key, data type and number of elements."""
 
 _STORAGES = {
     "DoubleStorage": torch.float64,
@@ -41,17 +41,17 @@ _ODD = {
     "_rebuild_device_tensor_from_numpy": "device",
     "_rebuild_device_tensor_from_cpu_tensor": "device",
 }
-# What odd tensors name besides, by the words they begin with; noted as words, never used.
+# Further names that odd tensors refer to, by their beginnings. They become words, never used.
 _WORDS = ("torch.per_", "torch.Q", "torch.strided", "torch.sparse_", "torch.nn.parameter.")
 _CALLED_WORDS = ("torch.serialization._get_layout", "torch.device")
 
 
 class RefusedError(Exception):
-    """A name no file of tensors needs; the message is the name."""
+    """A name that no file of tensors needs; the message is the name."""
 
 
 class _Typed(tuple[Storage, torch.dtype]):
-    """A storage and the kind of numbers it is said to hold."""
+    """A storage and its claimed data type."""
 
     __slots__ = ()
 
@@ -107,7 +107,7 @@ _NAMES: dict[str, Any] = {
     "torch.storage.UntypedStorage": torch.uint8,
     **dict.fromkeys(_CALLED_WORDS, _word),
 }
-# Instructions that make objects of classes, or set memory aside on a file's word alone.
+# Instructions that create objects of classes, or allocate memory that a file merely claims to need.
 _FORBIDDEN = (
     *(pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2),
     *(pickle.EXT4, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
@@ -115,9 +115,9 @@ _FORBIDDEN = (
 
 
 class TensorUnpickler(pickle._Unpickler):
-    """Python's own unpickler in Python, reduced to tables, lists, numbers, words and tensors.
+    """Python's own unpickler in Python, reduced to dictionaries, lists, numbers, words and tensors.
 
-    The one written in C believes a file that claims a memo of billions of entries.
+    The C version believes a file that claims a memo of billions of entries.
     """
 
     stack: list[Any]  # of the base class
@@ -136,7 +136,7 @@ class TensorUnpickler(pickle._Unpickler):
         """Return what a name stands for.
 
         Raises:
-            RefusedError: It is not one of ours.
+            RefusedError: The name is not in the table.
         """
         full = f"{module}.{name}"
         if full in _NAMES:
@@ -160,7 +160,7 @@ class TensorUnpickler(pickle._Unpickler):
         return _Typed((self._storage_of(key, dtype, count), dtype))
 
     def _ignore_state(self) -> None:
-        # torch hangs `_metadata` on the table of a module's parameters. Nothing here reads it.
+        # torch attaches `_metadata` to a state dict. Nothing here reads it.
         self.stack.pop()
         if not isinstance(self.stack[-1], OrderedDict):
             raise DamageError("it changes something else than a table")
@@ -175,7 +175,7 @@ class TensorUnpickler(pickle._Unpickler):
 
     def _set(self, items: list[Any]) -> None:
         table, keys = self.stack[-1], items[0::2]
-        # A nest of tuples as a key would be hashed for years.
+        # Hashing deeply nested tuples as keys could take years.
         if not isinstance(table, dict) or not all(type(it) in (str, int, bytes) for it in keys):
             raise DamageError("a table has keys that are no names")
         table.update(zip(keys, items[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""What a file of `torch.save` holds, as a zip file (since torch 1.6) or as pickles in a row.
+"""Read a file of `torch.save`: a zip file (since torch 1.6) or a sequence of pickles.
 
 Source: torch/serialization.py, `_save` and `_legacy_save`.
 """
@@ -14,8 +14,8 @@ import torch
 from dpt_cli.checkpoint.pickle_names import StorageOf, TensorUnpickler
 from dpt_cli.checkpoint.stored import DamageError, Storage, file_size
 
-_MAX_PICKLE_BYTES = 64 * 2**20  # of names and shapes: a network's take some hundred kB
-_MAX_DEFLATION = 1032  # no deflated byte holds more
+_MAX_PICKLE_BYTES = 64 * 2**20  # of names and shapes; those of a network take some hundred kB
+_MAX_DEFLATION = 1032  # the most that one deflated byte can expand to
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -30,7 +30,7 @@ def read_zip(file: BinaryIO) -> Any:
     Raises:
         DamageError: The file contradicts itself.
         RefusedError: It is more than tensors.
-        Exception: What Python's zipfile and pickle raise of damaged bytes.
+        Exception: An error of zipfile or pickle about damaged bytes.
     """
     archive = zipfile.ZipFile(file)
     members = {member.filename: member for member in archive.infolist()}
@@ -72,7 +72,7 @@ def _require_plain(member: zipfile.ZipInfo) -> None:
 
 
 def _storage(file: BinaryIO, member: zipfile.ZipInfo) -> Storage:
-    """Return where a member's bytes lie, which only the header in front of them tells."""
+    """Return where a member's bytes are; only the local header before them states it."""
     _require_plain(member)
     file.seek(member.header_offset)
     magic, name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
@@ -96,12 +96,12 @@ def read_pickles(file: BinaryIO) -> Any:
     Raises:
         DamageError: The file contradicts itself.
         RefusedError: It is more than tensors.
-        Exception: What Python's pickle raises of damaged bytes.
+        Exception: An error of pickle about damaged bytes.
     """
     size = file_size(file)
     file.seek(0)
     bounded = _Bounded(file, min(size, _MAX_PICKLE_BYTES))
-    claimed: dict[str, tuple[int, int]] = {}  # length [bytes], and how many numbers that is
+    claimed: dict[str, tuple[int, int]] = {}  # length [bytes] and number of elements
     places: dict[str, Storage] = {}
 
     def nothing(key: str, _dtype: torch.dtype, _count: int) -> Storage:
@@ -116,7 +116,7 @@ def read_pickles(file: BinaryIO) -> Any:
         return places.get(key) or Storage(key, 0, num_bytes)
 
     def load(storage_of: StorageOf) -> Any:
-        return TensorUnpickler(bounded, storage_of).load()  # type: ignore[arg-type]  # reads, no more
+        return TensorUnpickler(bounded, storage_of).load()  # type: ignore[arg-type]  # only its read methods are used
 
     if load(nothing) != _MAGIC_NUMBER or load(nothing) != _PROTOCOL:
         raise DamageError("it is a pickle, but not one of torch.save")
@@ -124,7 +124,7 @@ def read_pickles(file: BinaryIO) -> Any:
     if not isinstance(machine, dict) or machine.get("little_endian") != (sys.byteorder == "little"):
         raise DamageError("its numbers have the byte order of another machine")
     begin = file.tell()
-    load(note)  # only to learn how long the storages are, which follow
+    load(note)  # only for the lengths of the storages that follow
     end_of_pickles = file.tell()
     keys = load(nothing)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(claimed):
@@ -143,7 +143,7 @@ def read_pickles(file: BinaryIO) -> Any:
 
 
 class _Bounded:
-    """A file that never reads more than is left, whatever length it is asked for."""
+    """A file with a budget of bytes that reads never exceed."""
 
     def __init__(self, file: BinaryIO, left: int) -> None:
         self._file, self.left = file, left

@@ -1,7 +1,7 @@
-"""The numbers of a weights file, from one open file into memory that nobody else can change.
+"""Read a weights file's numbers from one open file into memory that no other process can change.
 
-A tensor's place is known before; memory is set aside for what the network needs, never for what
-a file claims.
+The places of the tensors are known by then. Memory is allocated for what the network needs, never
+for what a file claims.
 """
 
 import io
@@ -26,77 +26,77 @@ _SHORTER = "it became shorter while it was read"
 
 
 class Hasher(Protocol):
-    """What `hashlib.sha256` returns."""
+    """A hash object of `hashlib`."""
 
     def update(self, data: memoryview | bytes, /) -> None:
         """Add bytes."""
 
 
 @dataclass(frozen=True)
-class Errand:
-    """A tensor to read, and the memory its numbers go to, of the same shape and in order."""
+class TensorRead:
+    """A tensor to read, and the contiguous memory of the same shape that receives its numbers."""
 
     source: StoredTensor
     target: Tensor
 
     @property
     def is_direct(self) -> bool:
-        """Whether the file's bytes are the target's bytes."""
+        """Whether the file's bytes can be copied as they are."""
         source = self.source
         is_same = source.dtype == self.target.dtype and source.is_plain
         return is_same and source.storage.packed is None
 
     @property
     def begin(self) -> int:
-        """The first of the file's bytes that are read."""
+        """Offset of the first byte to read."""
         storage, source = self.source.storage, self.source
         return storage.offset + (0 if storage.packed else source.first * source.dtype.itemsize)
 
     @property
     def end(self) -> int:
-        """The byte behind the last one."""
+        """Offset after the last byte to read."""
         if self.source.storage.packed:
             return self.begin + self.source.storage.packed.compress_size
         return self.begin + self.source.num_spanned * self.source.dtype.itemsize
 
 
-def run(file: BinaryIO, errands: list[Errand], hasher: Hasher | None = None) -> None:
-    """Fill every target; with a hasher, give it all of the file's bytes, each as it is used.
+def run(file: BinaryIO, reads: list[TensorRead], hasher: Hasher | None = None) -> None:
+    """Fill every target. A hasher receives all of the file's bytes, exactly as they are used.
 
     Raises:
         DamageError: The file ends too early, or a compressed tensor is damaged.
     """
-    errands = sorted(errands, key=lambda it: (it.begin, it.end))
-    if hasher and not _follow_each_other(errands):
-        # What is read twice or unpacked is hashed first, and then read from that copy.
+    reads = sorted(reads, key=lambda it: (it.begin, it.end))
+    if hasher and not _follow_each_other(reads):
+        # Bytes that are read twice or decompressed are hashed first, then read from that copy.
         file.seek(0)
         content = file.read()
         hasher.update(content)
         file, hasher = io.BytesIO(content), None
     elif not hasher and hasattr(os, "preadv"):
-        _fill_side_by_side(file.fileno(), [errand for errand in errands if errand.is_direct])
-        errands = [errand for errand in errands if not errand.is_direct]
+        _fill_side_by_side(file.fileno(), [read for read in reads if read.is_direct])
+        reads = [read for read in reads if not read.is_direct]
     position = 0
     packed: dict[str, Tensor] = {}
-    for errand in errands:
+    for read in reads:
         if hasher:
-            _hash(file, hasher, position, errand.begin)
-            position = errand.end
-        if errand.is_direct:
-            raw = _as_bytes(errand.target)
-            _fill(file, errand.begin, raw, hasher)
+            _hash(file, hasher, position, read.begin)
+            position = read.end
+        if read.is_direct:
+            raw = _as_bytes(read.target)
+            _fill(file, read.begin, raw, hasher)
             continue
-        _convert(errand, _raw(file, errand, hasher, packed))
+        _convert(read, _raw(file, read, hasher, packed))
     if hasher:
         _hash(file, hasher, position, file_size(file))
 
 
-def _fill_side_by_side(descriptor: int, errands: list[Errand]) -> None:
-    """Fill targets from several threads: most of the time goes into memory's first pages."""
+def _fill_side_by_side(descriptor: int, reads: list[TensorRead]) -> None:
+    """Fill targets from several threads, as most of the time goes into first touching memory."""
     parts = [
-        (errand.begin + start, raw[start : start + _PART_BYTES])
-        for errand in errands
-        for raw in (_as_bytes(errand.target),)
+        (read.begin + start, raw[start : start + _PART_BYTES])
+        for read in reads
+        for raw in (_as_bytes(read.target),)
         for start in range(0, len(raw), _PART_BYTES)
     ]
 
@@ -113,9 +113,9 @@ def _fill_side_by_side(descriptor: int, errands: list[Errand]) -> None:
             pass
 
 
-def _follow_each_other(errands: list[Errand]) -> bool:
-    pairs = pairwise(errands)
-    is_plain = all(errand.source.storage.packed is None for errand in errands)
+def _follow_each_other(reads: list[TensorRead]) -> bool:
+    pairs = pairwise(reads)
+    is_plain = all(read.source.storage.packed is None for read in reads)
     return is_plain and all(one.end <= other.begin for one, other in pairs)
 
 
@@ -147,25 +147,25 @@ def _fill(file: BinaryIO, begin: int, raw: memoryview, hasher: Hasher | None) ->
 
 
 def _raw(
-    file: BinaryIO, errand: Errand, hasher: Hasher | None, packed: dict[str, Tensor]
+    file: BinaryIO, read: TensorRead, hasher: Hasher | None, packed: dict[str, Tensor]
 ) -> Tensor:
-    """Return the bytes of the part of a storage that a tensor spans."""
-    source = errand.source
+    """Return the bytes of a storage that a tensor spans."""
+    source = read.source
     num_bytes = source.num_spanned * source.dtype.itemsize
     if source.storage.packed is None:
         raw = torch.empty(num_bytes, dtype=torch.uint8)
-        _fill(file, errand.begin, _as_bytes(raw), hasher)
+        _fill(file, read.begin, _as_bytes(raw), hasher)
         return raw
     name = source.storage.name
     if name not in packed:
-        packed.clear()  # tensors of one storage come one after the other
+        packed.clear()  # tensors of one storage follow each other
         packed[name] = _unpacked(file, source.storage.packed)
     first = source.first * source.dtype.itemsize
     return packed[name][first : first + num_bytes].clone()
 
 
 def _unpacked(file: BinaryIO, member: zipfile.ZipInfo) -> Tensor:
-    """Return a compressed member's bytes; zipfile compares them with their checksum."""
+    """Return a compressed member's bytes; zipfile verifies their checksum."""
     raw = torch.empty(member.file_size, dtype=torch.uint8)
     target, position = _as_bytes(raw), 0
     with zipfile.ZipFile(file) as archive, cast(io.BufferedIOBase, archive.open(member)) as stream:
@@ -176,12 +176,12 @@ def _unpacked(file: BinaryIO, member: zipfile.ZipInfo) -> Tensor:
     return raw
 
 
-def _convert(errand: Errand, raw: Tensor) -> None:
-    source = errand.source
+def _convert(read: TensorRead, raw: Tensor) -> None:
+    source = read.source
     if 0 in source.shape:
         return
     typed = raw.view(source.dtype)
-    errand.target.copy_(typed.as_strided(source.shape, source.stride))
+    read.target.copy_(typed.as_strided(source.shape, source.stride))
 
 
 def _as_bytes(tensor: Tensor) -> memoryview:
@@ -190,9 +190,9 @@ def _as_bytes(tensor: Tensor) -> memoryview:
 
 
 def empty_like(expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return memory of our own for each of a network's tensors.
+    """Allocate memory for each of a network's tensors.
 
-    torch sets it aside at multiples of 64 bytes. Its kernels give other last bits elsewhere, as
-    in a file mapped to memory, where tensors lie anywhere.
+    torch aligns it to 64 bytes. At other addresses, as in a memory-mapped file, its kernels give
+    different last bits.
     """
     return {name: torch.empty(it.shape, dtype=it.dtype) for name, it in expected.items()}

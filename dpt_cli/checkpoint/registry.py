@@ -1,7 +1,4 @@
-"""`weights.toml` to specs, and lookup by task and name.
-
-Reads one TOML file with the standard library. Never loads weights.
-"""
+"""Read `weights.toml` into specs, and look them up by task and name."""
 
 import errno
 import os
@@ -51,7 +48,7 @@ class Registry:
         (`Intel/dpt-large`), in any case.
 
         Raises:
-            RegistryError: No such name, or one of several rows; the message lists those there are.
+            RegistryError: No such name, or several rows have it; the message lists the names.
         """
         rows = self.of_task(task)
         found = [row for row in rows if row.is_default] if name is None else _named(rows, name)
@@ -60,12 +57,12 @@ class Registry:
         raise _unknown(name or "(default)", [row.name for row in rows], f"for {task}")
 
     def select(self, names: Sequence[str]) -> tuple[CheckpointSpec, ...]:
-        """Return the rows of those names: `NAME` (in every task that has it) or `TASK/NAME`.
+        """Return the rows with these names: `NAME` (in every task that has it) or `TASK/NAME`.
 
-        The other names that `find` takes are taken too. No names means every row.
+        The other names of `find` work too. Without names, every row is returned.
 
         Raises:
-            RegistryError: A name no row has.
+            RegistryError: No row has a name.
         """
         chosen: dict[str, CheckpointSpec] = {}
         for name in names:
@@ -77,7 +74,7 @@ class Registry:
 
 
 def default_registry_path() -> Path:
-    """Return the packaged `weights.toml`, or the repository's where run from a checkout."""
+    """Return the packaged `weights.toml`, or the repository's if run from a checkout."""
     packaged = _PACKAGE / "weights.toml"
     return packaged if packaged.is_file() else _PACKAGE.parent / "weights.toml"
 
@@ -92,7 +89,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
         raise OSError(errno.EINVAL, "not a regular file", path)
     if status.st_size > MAX_TOML_BYTES:
         raise OSError(errno.EFBIG, f"larger than {MAX_TOML_BYTES} bytes", path)
@@ -109,7 +106,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def load_registry(path: Path | None = None) -> Registry:
     """Parse a registry file, the packaged one by default.
 
-    A file that the user names may have plain or local addresses, as a server on this machine has.
+    A file that the user names may contain http and local addresses.
 
     Raises:
         RegistryError: The file is missing, is not TOML, or a row lacks or mistypes a field.
@@ -186,7 +183,7 @@ def _triple(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _named(rows: Sequence[CheckpointSpec], name: str) -> list[CheckpointSpec]:
-    """Return the rows that a name stands for, by its own spelling before any other."""
+    """Return the rows that a name means, preferring the exact spelling."""
     exact = [row for row in rows if name in (row.name, row.id)]
     return exact or [row for row in rows if _folded(name) in _names_of(row)]
 

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: which tensors lie where.
+"""Read the header of a safetensors file: its tensors and their places.
 
 Source: the format's description at github.com/huggingface/safetensors, and its `validate`.
 """
@@ -12,7 +12,7 @@ import torch
 
 from dpt_cli.checkpoint.stored import DamageError, Storage, StoredTensor, file_size, row_major
 
-_MAX_HEADER_BYTES = 100_000_000  # as the library sets it
+_MAX_HEADER_BYTES = 100_000_000  # the library's own limit
 _LENGTH = struct.Struct("<Q")
 _DTYPES = {
     "F64": torch.float64,
@@ -32,10 +32,10 @@ _DTYPES = {
 
 
 def read_safetensors(file: BinaryIO) -> dict[str, StoredTensor]:
-    """Return what the header says, once it is found to describe the whole file and no more.
+    """Return the tensors of the header, after checking that they cover exactly the file.
 
     Raises:
-        DamageError: It does not.
+        DamageError: The header is damaged, or does not describe this file.
     """
     size = file_size(file)
     file.seek(0)

@@ -1,6 +1,6 @@
 """What a set of weights expects, where it comes from and what its numbers mean.
 
-Plain frozen data, filled by `registry` from `weights.toml`. Nothing here reads a file.
+Plain frozen data, which `registry` fills from `weights.toml`.
 """
 
 import re
@@ -25,7 +25,7 @@ TASKS: tuple[Task, ...] = ("depth", "segment")
 
 _MIN_PREFIX_DIGITS = 8
 _HEX = re.compile(r"[0-9a-fA-F]+")
-# A part of a path that is a plain name on every system: no separator, no drive, nothing hidden.
+# A part of a path that is a plain name on every system: no separator, drive or hidden file.
 _PLAIN_NAME = re.compile(r"[\w][\w.+@() -]{0,200}(?<![. ])")
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -94,19 +94,19 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class Source:
-    """One place a weights file can be had.
+    """One place to download a weights file from.
 
     Attributes:
         kind: `hub`: a file of a Hugging Face repository; `release`: a URL of the authors;
             `bundled`: a file inside this package.
-        layout: Whose parameter names the file uses.
+        layout: Whose parameter names the file has.
         file: File name, within the repository or the package; the URL's last part otherwise.
         repo: Repository id (hub only).
         repo_type: `model` or `space` (hub only).
         revision: Pinned commit or reference (hub only).
         url: Full address (release only).
-        sha256: Expected hash of the file, 64 hex digits, or None where none is published.
-        sha256_prefix: First hex digits of it, 8 or more, where only those are published.
+        sha256: Expected hash of the file, 64 hex digits, or None if none is published.
+        sha256_prefix: Its first hex digits, 8 or more, if only those are published.
         size: Expected size [bytes], or None.
     """
 
@@ -159,9 +159,9 @@ class Source:
 
     @property
     def is_weak(self) -> bool:
-        """Whether its check can be met by a forged file: it is not a whole SHA-256 of ours.
+        """Whether a forged file could pass its check, as there is no whole SHA-256 in the registry.
 
-        Eight digits take a minute to match; the Hub's own hash is whatever its server says.
+        Eight digits take a minute to match, and the Hub's own hash is whatever its server sends.
         """
         return self.sha256 is None
 
@@ -173,7 +173,7 @@ class Source:
 
 
 def _require_plain_path(name: str, path: str, most: int) -> None:
-    """Refuse what could leave the folder it is meant for, on any system."""
+    """Refuse a path that could leave its folder on any system."""
     parts = path.split("/") if isinstance(path, str) else []
     is_plain = 1 <= len(parts) <= most and all(
         _PLAIN_NAME.fullmatch(part) and ".." not in part and not _WINDOWS_DEVICES.fullmatch(part)
@@ -284,7 +284,7 @@ class CheckpointSpec:
 
     @property
     def meaning(self) -> str:
-        """Say in words what the numbers mean."""
+        """Return in words what the numbers mean."""
         return {
             "inverse_depth": "relative inverse depth, larger is nearer, no unit",
             "depth": "depth in metres",

@@ -1,6 +1,6 @@
-"""What was found of a file's content, valid while the file stays the same.
+"""What is known about a file's content, valid while the file stays the same.
 
-Kept on this disk, so that a checkpoint of a gigabyte is not hashed at every start.
+It is kept on this disk, so that a checkpoint of a gigabyte is not hashed at every start.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from typing import Any
 from huggingface_hub import constants
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# The coarsest clock of any file system in use: within one tick a second change leaves no trace.
+# The coarsest file system clock in use. A second change within one tick leaves no trace.
 TICK_NS = 2_000_000_000
 
 
 def own_folder() -> Path:
-    """Return the folder of what this program keeps."""
+    """Return the folder in which this program keeps its files."""
     return Path(constants.HF_HOME).absolute() / "dpt"
 
 
@@ -32,7 +32,7 @@ def verified_folder() -> Path:
 
 
 def moments_of(status: os.stat_result) -> dict[str, int]:
-    """Return what changes of a file whenever its content does."""
+    """Return the facts of a file that change whenever its content does."""
     return {
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
@@ -42,11 +42,11 @@ def moments_of(status: os.stat_result) -> dict[str, int]:
 
 
 def verified_sha256(path: Path, status: os.stat_result) -> str | None:
-    """Return the hash remembered of a file that is still as it was; None where it must be read.
+    """Return the remembered hash of an unchanged file; None if it must be read.
 
     Args:
         path: The file.
-        status: Of the open file: what is open may be another file than the path names.
+        status: Status of the open file, which may be another one than the path names.
     """
     return Stamp(path.resolve(), status, time.time_ns()).recall()
 
@@ -70,12 +70,12 @@ def _finite_mark(sha256: str) -> Path:
 
 @dataclass(frozen=True)
 class Stamp:
-    """A file as it was before its content was read.
+    """The state of a file before its content was read.
 
     Attributes:
-        file: Where it lies, links followed.
-        status: Its size, times and number.
-        seen_ns: When that was asked.
+        file: Its path, with links resolved.
+        status: Its size, times and inode.
+        seen_ns: When the status was read.
     """
 
     file: Path
@@ -98,14 +98,14 @@ class Stamp:
         return {"path": str(self.file), **moments_of(self.status)}
 
     def recall(self) -> str | None:
-        """Return the hash found before; None if the file may have changed or anything is amiss."""
+        """Return the hash found before; None if the file or the record may have changed."""
         known = _read(self.file)
         is_same = known.get("settled") is True and self._facts.items() <= known.items()
         return str(known["sha256"]) if is_same else None
 
     @classmethod
     def recorded(cls, path: Path) -> tuple[str, str] | None:
-        """Return the hash last found right at a path and how it was checked, changed or not."""
+        """Return the last verified hash at a path and how it was checked, current or not."""
         known = _read(path.resolve())
         return (str(known["sha256"]), str(known["checked"])) if known else None
 
@@ -115,7 +115,7 @@ class Stamp:
         self._write({"sha256": sha256, "checked": checked}, self.seen_ns - last_change >= TICK_NS)
 
     def distrust(self) -> None:
-        """Have the file hashed the next time, though it looks as it did."""
+        """Force a new hash next time, although the file looks unchanged."""
         if known := _read(self.file):
             self._write({key: known[key] for key in ("sha256", "checked")}, settled=False)
 

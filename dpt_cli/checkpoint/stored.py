@@ -1,6 +1,6 @@
-"""What a weights file says it holds: every tensor's kind, shape and place, none of its numbers.
+"""The tensors that a weights file claims to hold: data type, shape and place, without the numbers.
 
-Everything a file claims is checked by arithmetic here, before memory is set aside for it.
+These claims are checked by arithmetic before any memory is allocated for them.
 """
 
 import zipfile
@@ -16,7 +16,7 @@ _MAX_COUNT = 2**48  # far beyond any file, and no product of two overflows
 
 
 class DamageError(Exception):
-    """What a file says of itself cannot be; the message says why in a few words."""
+    """A file contradicts itself; the message gives the reason in a few words."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Storage:
     """A run of bytes in a file.
 
     Attributes:
-        name: What the file calls it.
-        offset: Its first byte in the file; of its compressed form where there is one.
+        name: Its name in the file.
+        offset: Its first byte in the file, or that of its compressed form.
         num_bytes: Its length, uncompressed.
-        packed: The member of the zip file that holds it compressed; None where it is plain.
+        packed: The zip member that holds it compressed; None if it is not compressed.
     """
 
     name: str
@@ -41,11 +41,11 @@ class StoredTensor:
     """A tensor in a file: a strided view of a storage.
 
     Attributes:
-        dtype: The kind of its numbers.
+        dtype: Its data type.
         shape: Its size along each axis.
         stride: Steps along each axis, in elements.
         first: Its first element in the storage.
-        storage: Where its numbers are.
+        storage: The bytes it is a view of.
     """
 
     dtype: torch.dtype
@@ -68,7 +68,7 @@ class StoredTensor:
 
     @property
     def num_spanned(self) -> int:
-        """How many elements of the storage lie between its first and its last, both included."""
+        """Elements of the storage from its first to its last, both included."""
         if 0 in self.shape:
             return 0
         steps = zip(self.shape, self.stride, strict=True)
@@ -76,7 +76,7 @@ class StoredTensor:
 
     @property
     def is_plain(self) -> bool:
-        """Whether its numbers lie in order and without gaps."""
+        """Whether its numbers are contiguous and in order."""
         step = 1
         for side, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
             if side != 1 and stride != step:
@@ -87,7 +87,7 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class OddTensor:
-    """A tensor of a kind no network of ours is made of.
+    """A tensor of a kind that no network here contains.
 
     Attributes:
         kind: `sparse`, `quantised`, ...
@@ -100,7 +100,7 @@ Contents = Mapping[str, StoredTensor | OddTensor]
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the strides of a tensor whose numbers lie in order."""
+    """Return the strides of a contiguous tensor."""
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 

@@ -241,7 +241,7 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
 
     Example: dpt models path depth/hybrid
     """
-    from dpt_cli.checkpoint.fetch import locate
+    from dpt_cli.checkpoint.fetch import locate, why_no_download
     from dpt_cli.checkpoint.integrity import expected_path
 
     missing = []
@@ -252,7 +252,7 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
             continue
         missing.append(row.id)
         if not row.sources:
-            say(f"no weights of {row.id} were ever published")
+            say(why_no_download(row))
         for source in row.sources:
             say(f"{row.id} would lie in {expected_path(source)}  (from {source})")
     if missing:

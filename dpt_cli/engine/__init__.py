@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class RawOutput:
-    """What a network said of one image.
+    """A network's output for one image.
 
     Attributes:
-        values: float32 (h, w) inverse depth or (num_classes, h, w) logits.
-        precision: The arithmetic that made it: `fp32`, `fp16`, `bf16` or `int8`.
+        values: float32 (h, w) raw depth or (num_classes, h, w) logits.
+        precision: The arithmetic it was computed in: `fp32`, `fp16`, `bf16` or `int8`.
     """
 
     values: npt.NDArray[np.float32]
@@ -37,11 +37,11 @@ class Engine(Protocol):
 
     @property
     def remark(self) -> str:
-        """What its arithmetic changes in the maps; empty where that is rounding alone."""
+        """How its arithmetic changes the maps; empty if only by rounding."""
 
     @property
     def num_at_once(self) -> int:
-        """How many batches keep it busy: it may be called from so many threads."""
+        """How many threads may call it at once to keep it busy."""
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
-        """Run a batch, float32 (B, 3, h, w), normalised; one result an image."""
+        """Run a batch, float32 (B, 3, h, w), normalised; return one result per image."""

@@ -1,4 +1,4 @@
-"""Modules of this package in a process of their own, which runs no code from the user's folder."""
+"""Run a module of this package in a child process that runs no code from the user's folder."""
 
 import os
 import subprocess
@@ -9,24 +9,24 @@ from pathlib import Path
 from dpt_cli.errors import DeviceError
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-# What would run code, or wait for a terminal, before or after the module.
+# These would run code, or wait for a terminal, before or after the module.
 _UNWANTED = ("PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONPATH", "PYTHONBREAKPOINT")
 
 
 def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a module to its end, with what it printed.
+    """Run a module to its end and return what it printed.
 
     Args:
         module: Its name.
-        arguments: Its command line; paths in it absolute, as it runs in an empty folder.
+        arguments: Its command line. Paths must be absolute, because it runs in an empty folder.
 
     Raises:
-        DeviceError: No process can be started.
+        DeviceError: The process cannot be started.
     """
     if not sys.executable:
         raise DeviceError("no process can be started: this Python does not know its executable")
     environment = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
-    # ignore_cleanup_errors: what is left of an empty folder is no reason to fail.
+    # ignore_cleanup_errors: a folder that cannot be removed is no reason to fail.
     with tempfile.TemporaryDirectory(prefix="dpt-", ignore_cleanup_errors=True) as folder:
         try:
             return subprocess.run(
@@ -45,10 +45,10 @@ def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def _import_folders() -> list[str]:
-    """Return where this process finds its packages, less the folder the user is in.
+    """Return this process's import folders, except the current folder.
 
-    `python -m`, an interactive Python and an empty entry of PYTHONPATH all put that folder there.
-    It stays only where this package itself was loaded from it.
+    `python -m`, an interactive Python and an empty entry of PYTHONPATH all add the current folder.
+    It stays only if this package itself was loaded from it.
     """
     here = Path.cwd().resolve()
     folders = []

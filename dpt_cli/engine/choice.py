@@ -1,4 +1,4 @@
-"""Which engine runs a network: decided without importing any."""
+"""Choose the engine of a network without importing any."""
 
 import ctypes.util
 import importlib.util
@@ -12,11 +12,10 @@ _INSTALL = "pip install 'dpt-vision[openvino]'"
 def resolve_engine(name: str, device: str, precision: str) -> str:
     """Return `torch` or `openvino`.
 
-    `auto` is OpenVINO for int8, and where it is installed and the run would be on a CPU in fp32;
-    torch elsewhere.
+    `auto` is OpenVINO for int8, and for fp32 on a CPU if it is installed; otherwise torch.
 
     Raises:
-        DeviceError: OpenVINO is asked for and not installed, or cannot do what is asked.
+        DeviceError: OpenVINO is asked for but not installed, or does not support the request.
     """
     is_here = has_openvino()
     fits = device in ("auto", "cpu") and precision in ("auto", "fp32", "int8")
@@ -37,16 +36,16 @@ def resolve_engine(name: str, device: str, precision: str) -> str:
 
 
 def no_graphs(device: str) -> str:
-    """Say that CUDA graphs were asked for where there are none."""
+    """Return the message that there are no CUDA graphs on a device."""
     return f"--cuda-graphs records CUDA graphs, and this runs on {device}: leave it out"
 
 
 def has_openvino() -> bool:
-    """Tell whether OpenVINO is installed."""
+    """Return whether OpenVINO is installed."""
     return importlib.util.find_spec("openvino") is not None
 
 
 def has_gpu() -> bool:
-    """Tell whether torch might find a GPU, by its driver alone."""
+    """Return whether torch might find a GPU, judged by its driver alone."""
     library = "nvcuda" if sys.platform == "win32" else "cuda"
     return sys.platform == "darwin" or ctypes.util.find_library(library) is not None

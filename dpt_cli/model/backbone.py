@@ -1,6 +1,6 @@
 """The transformer encoders: an image in, one tap per level out.
 
-timm's modules walked in a plain loop: no forward hooks, nothing patched.
+timm's modules run in a plain loop: no forward hooks, nothing patched.
 """
 
 from collections.abc import Sequence
@@ -121,10 +121,10 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=1e-6) if config.norm_taps else nn.Identity()
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """Embed a feature map (or image) and return the hooked blocks' tokens.
+        """Embed a feature map or image, and return the hooked blocks' tokens.
 
         Args:
-            features: (B, C, h, w), whatever the patch projection takes.
+            features: (B, C, h, w), the input of the patch projection.
 
         Returns:
             One (B, 1 + N, D) per hook, readout token first.
@@ -242,7 +242,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class StandardizedConv2d(SameConv2d):
-    """The same with standardised weights.
+    """The same convolution with standardised weights.
 
     Source: Qiao et al. 2019, arXiv 1903.10520; timm 0.4.5 `StdConv2dSame`, whose epsilon the
     published numbers came from.

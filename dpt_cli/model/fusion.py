@@ -37,8 +37,8 @@ class FeatureFusionBlock(nn.Module):
         Args:
             x: (B, C, h, w), the coarser block's result, or the coarsest level itself.
             skip: (B, C, h, w), this block's level; None for the coarsest block.
-            size_hw: Size of the result: the next finer level's, which is not 2h, 2w where the
-                number of patches is odd.
+            size_hw: Size of the result, that of the next finer level. It is not 2h, 2w if a side
+                has an odd number of patches.
 
         Returns:
             (B, C, size_hw[0], size_hw[1]).
@@ -46,14 +46,14 @@ class FeatureFusionBlock(nn.Module):
         if self.skip_unit is not None:
             x = x + self.skip_unit(skip)
         x = self.fused_unit(x)
-        # The authors project after the upsampling: the two commute, and this is a quarter of it.
+        # The authors project after upsampling. The two commute, and this way costs a quarter.
         x = self.project(x)
         # parity: align_corners=True here and in the heads; False only for the position embedding.
         return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=True)
 
 
 class DoublingFusionBlock(FeatureFusionBlock):
-    """The same, but it always doubles, and resizes the skip input to the result so far.
+    """A fusion block that always doubles, and resizes the skip input to the coarser result.
 
     Source: transformers, models/dpt/modeling_dpt.py `DPTFeatureFusionLayer`, after DINOv2's own
     depth heads. On a grid whose sides are multiples of 2 it computes what its parent does.

@@ -1,4 +1,4 @@
-"""Tokens back to image-like feature maps: Resample ∘ Concatenate ∘ Read (DPT §3, eq. 1)."""
+"""Turn tokens back into feature maps: Resample ∘ Concatenate ∘ Read (DPT §3, eq. 1)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class ReadProject(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (B, 1 + N, D), readout token first, to (B, N, D)."""
-        # The readout token is the same beside every other: its half is projected once, not N times.
+        # The readout token is the same for every patch, so its half is projected once, not N times.
         for_patches, for_readout = self.project.weight.chunk(2, dim=1)
         readout = F.linear(tokens[:, :1], for_readout, self.project.bias)  # (B, 1, D)
         result: Tensor = self.activation(F.linear(tokens[:, 1:], for_patches) + readout)
@@ -47,7 +47,7 @@ def build_read(readout: Readout, embed_dim: int) -> nn.Module:
 
 
 def build_resample(level: int, width: int) -> nn.Module:
-    """Return the layer that brings a stride-16 map to the level's stride (DPT §3, Resample_s)."""
+    """Return the layer that brings a map of stride 16 to a level's stride (DPT §3, Resample_s)."""
     if level in (0, 1):
         factor = 4 if level == 0 else 2
         return nn.ConvTranspose2d(width, width, kernel_size=factor, stride=factor)
@@ -74,7 +74,7 @@ class Reassemble(nn.Module):
 
 
 class PassFeatureMap(nn.Module):
-    """A hybrid's level 0 or 1: a feature map already, at its stride already (DPT §3)."""
+    """A level that is a feature map of the right stride already, as in a hybrid (DPT §3)."""
 
     def forward(self, feature_map: Tensor, _grid_hw: tuple[int, int]) -> Tensor:
         """Return the feature map (B, C, h, w) as it is."""

@@ -1,14 +1,14 @@
-"""The modules taken from timm, and the one workaround their import needs."""
+"""The modules that are taken from timm, and the one workaround that their import needs."""
 
 import torch
 
 
 def _import_torchvision() -> None:
-    """Let timm import torchvision even where it was built for another torch.
+    """Let timm import torchvision even if that was built for another torch.
 
-    timm 1.0 imports torchvision for a class we never use, and torchvision (0.18 to 0.29) raises
-    RuntimeError at import where its compiled operators do not load, as beside a CPU-only torch
-    (pytorch/vision#9085). Declaring the two operators it looks for is enough; nothing calls them.
+    timm 1.0 imports torchvision for a class that is never used here. torchvision (0.18 to 0.29)
+    raises RuntimeError at import if its compiled operators do not load, as with a CPU-only torch
+    (pytorch/vision#9085). Declaring the two missing operators is enough; nothing calls them.
     """
     try:
         import torchvision  # noqa: F401

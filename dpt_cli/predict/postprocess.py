@@ -1,4 +1,4 @@
-"""Raw network output to a map in the photograph's frame."""
+"""Turn a raw network output into a map of the photograph's size."""
 
 import numpy as np
 import numpy.typing as npt

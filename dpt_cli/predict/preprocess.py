@@ -1,4 +1,4 @@
-"""A photograph to a network input: size, resize, normalise. numpy and OpenCV only."""
+"""Turn a photograph into a network input: choose a size, resize, normalise."""
 
 import math
 

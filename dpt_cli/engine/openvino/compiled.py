@@ -1,6 +1,6 @@
-"""What OpenVINO compiled for this CPU: kept beside a conversion, hashed, for a quick next start.
+"""Keep the network that OpenVINO compiled for this CPU beside its conversion, with its hash.
 
-OpenVINO's own cache (CACHE_DIR) would do the same and believe whatever lies in its folder.
+OpenVINO's own cache (CACHE_DIR) would do the same, but trusts every file in its folder.
 """
 
 import contextlib
@@ -31,20 +31,20 @@ from dpt_cli.engine.openvino.keep import write_durably, write_record
 COMPILED_FOLDER = "compiled"
 
 _SETTINGS = {
-    # For what is not int8: else bf16, where a CPU has the instructions.
+    # For layers that are not int8. Otherwise OpenVINO uses bf16 if the CPU supports it.
     "INFERENCE_PRECISION_HINT": "f32",
     "PERFORMANCE_HINT": "LATENCY",
     # With OPTIMIZE_SIZE, OpenVINO 2026.4.1 reads back a hybrid that fails at 384 x 384.
     "CACHE_MODE": "OPTIMIZE_SPEED",
 }
-# Kernels prepared for shapes that were seen. OpenVINO keeps 5000 a kind of layer, which is all of
-# them; with this many, a network's layers for some ten shapes.
+# Kernels kept for shapes seen before. OpenVINO keeps 5000 per kind of layer, so all of them. This
+# number is enough for a network's layers at about ten shapes.
 _NUM_KERNELS_KEPT = 256
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO without its telemetry, which would send events as soon as imported."""
-    # As if that package were not installed, which OpenVINO provides for.
+    """Import OpenVINO without its telemetry, which would send events at import."""
+    # OpenVINO works without that package.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -53,22 +53,22 @@ def import_openvino() -> ModuleType:
 
 
 def compile_network(conversion: Conversion, notify: Callable[[str], None]) -> tuple[Any, object]:
-    """Return a conversion's network, compiled, and the memory it must be kept alive with.
+    """Return a conversion's compiled network, and the memory that must live as long.
 
     Raises:
-        DamagedError: The conversion is not what was written.
+        DamagedError: The conversion was changed.
         OSError: It cannot be read.
         RuntimeError: OpenVINO cannot compile it.
         MemoryError: It does not fit.
     """
-    # Takes as long as hashing hundreds of megabytes, and each leaves the other a core.
+    # It takes as long as hashing hundreds of megabytes, and each uses one core.
     threading.Thread(target=_try_to_import, daemon=True).start()
     kept, amiss = None, ""
     with contextlib.suppress(OSError):
         kept, amiss = _read_kept(conversion)
     openvino = import_openvino()
     core = openvino.Core()
-    with contextlib.suppress(RuntimeError):  # an inner property, which may go
+    with contextlib.suppress(RuntimeError):  # an internal property that may be removed
         core.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _NUM_KERNELS_KEPT})
     if kept is not None and kept[1].get("openvino") == openvino.__version__:
         try:
@@ -81,20 +81,20 @@ def compile_network(conversion: Conversion, notify: Callable[[str], None]) -> tu
     weights = openvino.Tensor(conversion.read(WEIGHTS_FILE), shared_memory=True)
     model = core.read_model(conversion.read(MODEL_FILE).tobytes(), weights)
     compiled = core.compile_model(model, "CPU", _SETTINGS)
-    # It only saves time, so failing to keep it is no failure.
+    # It only saves time, so a failure to keep it is ignored.
     with contextlib.suppress(OSError, RuntimeError, MemoryError):
         _keep(conversion, compiled.export_model().getbuffer(), openvino.__version__)
     return compiled, weights
 
 
 def _try_to_import() -> None:
-    # The caller imports it too, and has the error then.
+    # The caller imports it too and gets the error.
     with contextlib.suppress(Exception):
         import_openvino()
 
 
 def _read_kept(conversion: Conversion) -> tuple[tuple[Content, dict[str, Any]] | None, str]:
-    """Return what is kept for this CPU, with its record, or else what is amiss with it."""
+    """Return the network kept for this CPU and its record, or the reason why it cannot be used."""
     path = _path(conversion.folder)
     if not path.with_suffix(".json").exists():
         return None, ""
@@ -104,7 +104,9 @@ def _read_kept(conversion: Conversion) -> tuple[tuple[Content, dict[str, Any]] |
             return None, "it is of another network"
         content = map_unchanged(path, record["compiled"], record.get("stamp"))
         if content is None:
-            stamp = stamp_of(path)  # before: what changes while it is read has another
+            stamp = stamp_of(
+                path
+            )  # read first: a file that changes meanwhile then has another stamp
             content = read_verified(path, record["compiled"])
             with contextlib.suppress(OSError):  # it only saves time
                 write_record(path.with_suffix(".json"), {**record, "stamp": stamp})
@@ -130,10 +132,10 @@ def _keep(conversion: Conversion, blob: Any, version: str) -> None:
 
 
 def _path(folder: Path) -> Path:
-    """Return where the network compiled for this CPU lies: folders may be shared by machines."""
+    """Return the path for this CPU's compiled network; machines may share the folder."""
     cpu = platform.machine() + platform.processor()
     with contextlib.suppress(OSError):
-        # Its first entry, less the clock that changes: the model and its instructions.
+        # Of the first entry, the model and its instructions; not the clock, which changes.
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         cpu += "".join(line for line in lines if line.startswith(("model", "flags", "Features")))
     key = hashlib.sha256(repr((cpu, sorted(_SETTINGS.items()))).encode()).hexdigest()

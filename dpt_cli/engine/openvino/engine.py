@@ -1,4 +1,4 @@
-"""The network on OpenVINO: a CPU, without torch once a checkpoint was converted."""
+"""Run a converted network on OpenVINO, on the CPU and without torch."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class OpenVinoEngine:
         device: Where it runs.
         precision: `fp32` or `int8`.
         name: `openvino`.
-        remark: For int8, what it changes in the maps.
+        remark: For int8, how it changes the maps.
         num_at_once: 1.
     """
 
@@ -30,15 +30,15 @@ class OpenVinoEngine:
     def __init__(
         self, conversion: Conversion, notify: Callable[[str], None] = lambda _line: None
     ) -> None:
-        """Compile a conversion, unless that was done before on such a CPU.
+        """Compile a conversion, unless that was done before on this kind of CPU.
 
         Args:
-            conversion: The network's files; read once, then they may change or go.
+            conversion: The network's files. They are read once and may then change or be removed.
             notify: Takes one line for the user.
 
         Raises:
-            DamagedError: The files are not what was written.
-            ConversionError: The files are, and OpenVINO cannot run them.
+            DamagedError: The files were changed.
+            ConversionError: The files are sound, but OpenVINO cannot run them.
             DeviceError: Memory is short.
             OSError: The files cannot be read.
         """
@@ -55,7 +55,7 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
-        """Run a batch, image by image: as quick, and no result depends on its neighbours.
+        """Run a batch image by image: it is as fast, and no result depends on the other images.
 
         Threads take turns.
 
@@ -70,7 +70,7 @@ class OpenVinoEngine:
 
     def _one(self, image: npt.NDArray[np.float32]) -> RawOutput:
         try:
-            # A request holds one image and its result: the next call overwrites both.
+            # A request holds one image and its result, which the next call overwrites.
             with self._lock:
                 outputs = self._request.infer([image[None]], share_inputs=True, share_outputs=True)
                 values: npt.NDArray[np.float32] = outputs[0][0].copy()

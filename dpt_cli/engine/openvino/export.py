@@ -1,4 +1,4 @@
-"""A network on torch to OpenVINO's files, once a checkpoint."""
+"""Convert a network from torch to OpenVINO's files."""
 
 import warnings
 from pathlib import Path
@@ -20,8 +20,8 @@ def export(network: DPT, architecture: Architecture, folder: Path) -> None:
 
     Args:
         network: In eval mode; its constants are folded in place.
-        architecture: Its own.
-        folder: Where to write.
+        architecture: Its shape.
+        folder: The folder to write to.
 
     Raises:
         OSError: The files cannot be written.
@@ -32,9 +32,9 @@ def export(network: DPT, architecture: Architecture, folder: Path) -> None:
     # Not the size it was trained at, where the position embedding is not resized.
     example = torch.zeros(1, 3, height + patch_px, width + 2 * patch_px)
     with warnings.catch_warnings(), torch.inference_mode():
-        # Of checks that see one size only; the conversion keeps the sizes free. And torch
-        # deprecates the tracing that OpenVINO 2026.4 converts by, in one class of warning or
-        # another (2.13: DeprecationWarning). Nothing that a user could act on.
+        # Tracing warns about checks that see one size only, but the sizes stay free in the
+        # conversion. torch also deprecates the tracing that OpenVINO 2026.4 uses (torch 2.13:
+        # DeprecationWarning). A user can do nothing about either.
         tracer_warning = torch.jit.TracerWarning  # type: ignore[attr-defined]  # not in the stubs
         warnings.simplefilter("ignore", tracer_warning)
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -50,12 +50,12 @@ def export(network: DPT, architecture: Architecture, folder: Path) -> None:
             raise ConversionError(f"OpenVINO cannot convert the network: {last}") from error
     try:
         openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
-    except RuntimeError as error:  # a full disk among them
+    except RuntimeError as error:  # such as a full disk
         raise OSError(f"OpenVINO cannot write it: {str(error).strip().splitlines()[-1]}") from error
 
 
 @torch.inference_mode()
 def torch_output(network: DPT, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return what a network gives for one image, float32 (1, 3, h, w), on torch as it is."""
+    """Return the output of a network on torch for one image, float32 (1, 3, h, w)."""
     values: npt.NDArray[np.float32] = network(torch.from_numpy(images))[0].numpy()
     return values

@@ -1,7 +1,7 @@
-"""A conversion on this disk: its files, their hashes, and whose word those hashes are.
+"""A conversion on this disk: its files, their hashes, and whether the record can be trusted.
 
-A folder's name is public, so a record counts only if this user or root wrote it and nobody else
-may. A file is read into memory, hashed, and used from there: what is hashed is what runs.
+A folder's name is predictable, so a record counts only if this user or root wrote it and nobody
+else may change it. A file is read into memory, hashed and used from there.
 """
 
 import contextlib
@@ -31,19 +31,19 @@ _READ = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)  # a link's target is not a file of ours
-    | getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait for a writer
+    | getattr(os, "O_NOFOLLOW", 0)  # a link may point to another user's file
+    | getattr(os, "O_NONBLOCK", 0)  # opening a FIFO would block
 )
-# What opening gives for something else in a file's place: a link, a folder, a device.
+# Errors of opening a link, a folder or a device in a file's place.
 _OTHER_KINDS = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR, errno.EMLINK)
 
 
 class DamagedError(Exception):
-    """A conversion of our own that is not what was written: it may be made again."""
+    """This user's conversion was changed; it may be made again."""
 
 
 class ForeignError(Exception):
-    """A conversion that others made or may change: neither to be used nor to be removed."""
+    """A conversion that others made or may change; it is neither used nor removed."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Conversion:
     """A network in OpenVINO's files.
 
     Attributes:
-        folder: Where the files lie.
-        record: What was written beside them: what they were made `of`, their `files` with hash
-            and size, and for int8 its `remark`.
+        folder: The folder of the files.
+        record: Its record: what they were made `of`, the `files` with hash and size, and for int8
+            the `remark`.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class Conversion:
 
         Args:
             folder: The folder.
-            of: What it is to have been made of.
+            of: What it must have been made of.
 
         Raises:
             FileNotFoundError: There is none.
@@ -94,7 +94,7 @@ class Conversion:
         """Return a file's content.
 
         Raises:
-            DamagedError: It is not what was written.
+            DamagedError: It was changed.
             OSError: It cannot be read.
         """
         return read_verified(self.folder / name, self.record["files"][name])
@@ -104,8 +104,8 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read a record that this user or root wrote.
 
     Raises:
-        DamagedError: It is missing, or no record.
-        ForeignError: Others wrote it, or may change it.
+        DamagedError: It is missing or damaged.
+        ForeignError: Others wrote it or may change it.
         OSError: It cannot be read.
     """
     with _opened(path) as file:
@@ -134,7 +134,7 @@ def read_verified(path: Path, expected: Mapping[str, Any]) -> Content:
         OSError: It cannot be read.
     """
     with _opened(path) as file:
-        # Before memory is asked for: a sparse file may claim any size.
+        # Checked before allocating memory: a sparse file may have any size.
         _check_size(file, path.name, expected)
         content = np.empty(expected["size"], np.uint8)
         with os.fdopen(file, "rb", buffering=0, closefd=False) as stream:
@@ -147,9 +147,9 @@ def read_verified(path: Path, expected: Mapping[str, Any]) -> Content:
 
 
 def map_unchanged(path: Path, expected: Mapping[str, Any], stamp: object) -> Content | None:
-    """Map a file that was verified when it bore this stamp; None if it bears another.
+    """Map a file that was verified when it had this stamp; None if it has another.
 
-    Whatever program changes a file changes its stamp. Bits that decay on the disk do not.
+    A program that changes a file changes its stamp. Bits that decay on the disk do not.
 
     Raises:
         DamagedError: It is missing or has another size.
@@ -161,12 +161,12 @@ def map_unchanged(path: Path, expected: Mapping[str, Any], stamp: object) -> Con
         may_change = os.name == "posix" and status.st_mode & _OTHERS_MAY_WRITE
         if stamp != _stamp(status) or may_change or not _is_own(status.st_uid):
             return None
-        # A private copy of what is written to: nothing is.
+        # Copy-on-write, and nothing is written.
         return np.frombuffer(mmap.mmap(file, 0, access=mmap.ACCESS_COPY), np.uint8)
 
 
 def stamp_of(path: Path) -> list[int]:
-    """Return what changes whenever a program changes a file.
+    """Return facts that change whenever a program changes the file.
 
     Raises:
         OSError: There is no such file.
@@ -187,12 +187,12 @@ def _check_size(file: int, name: str, expected: Mapping[str, Any]) -> None:
 
 
 def facts_of(content: memoryview | bytes) -> dict[str, Any]:
-    """Return what a record holds of a file."""
+    """Return the facts of a file that a record holds."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
 
 
 def _is_own(uid: int) -> bool:
-    """Tell whether a file of this owner is as good as our own: root may change those anyway."""
+    """Return whether this user or root owns a file; root could change any file anyway."""
     return os.name != "posix" or uid in (os.geteuid(), 0)
 
 
@@ -201,7 +201,7 @@ def _opened(path: Path) -> Iterator[int]:
     """Open a regular file, not through a link.
 
     Raises:
-        DamagedError: It is missing, or something else lies in its place.
+        DamagedError: It is missing, or is not a regular file.
         OSError: It cannot be opened.
     """
     try:

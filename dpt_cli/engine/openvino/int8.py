@@ -1,6 +1,6 @@
-"""A converted network to one with 8-bit weights and activations, in a process of its own.
+"""Quantise a converted network to 8-bit weights and activations, in a child process.
 
-NNCF prints to standard output, which is the caller's, and takes several times the weights' memory.
+NNCF prints to standard output and takes several times the weights' memory.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ _SAMPLES_FILE = "samples.npz"
 
 
 def require_nncf() -> None:
-    """Raise DeviceError where what makes int8 weights is not installed."""
+    """Raise DeviceError if NNCF, which makes int8 weights, is not installed."""
     if importlib.util.find_spec("nncf") is None:
         raise DeviceError("int8 weights are made by NNCF: pip install 'dpt-vision[int8]'")
 
@@ -38,11 +38,11 @@ def quantize(
         source: The fp32 network.
         samples: Network inputs, float32 (3, h, w), normalised.
         kept: Parts of the network that stay in fp32, by their attribute in `model.dpt.DPT`.
-        folder: Where to write.
+        folder: The folder to write to.
 
     Raises:
         OSError: The folder cannot be written.
-        DeviceError: It failed.
+        DeviceError: Quantising failed.
     """
     folder.mkdir(parents=True)
     arrays = {str(index): sample for index, sample in enumerate(samples)}
@@ -77,7 +77,7 @@ def _main() -> None:
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(
-            # Names as tracing gives them: __module.fusion.3.project/aten::_convolution.
+            # The names come from tracing: __module.fusion.3.project/aten::_convolution.
             patterns=[rf"__module\.{part}\b.*" for part in order["kept"]],
             validate=False,
         ),

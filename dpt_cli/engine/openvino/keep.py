@@ -1,4 +1,4 @@
-"""A conversion written to the disk: whole or not at all, and no other user may change it."""
+"""Write a conversion to the disk whole or not at all, so that no other user may change it."""
 
 import contextlib
 import hashlib
@@ -13,12 +13,12 @@ from dpt_cli.engine.openvino.files import MODEL_FILE, RECORD_FILE, WEIGHTS_FILE,
 
 
 def seal(folder: Path, of: Mapping[str, str], **facts: Any) -> Conversion:
-    """Write the record of a folder's files, last, and bring all of it to the disk.
+    """Write the record of a folder's files last, and sync everything to the disk.
 
     Args:
-        folder: What `export` or `int8` filled.
-        of: What the network was made of: its weights, its architecture, its arithmetic.
-        facts: What else to record.
+        folder: The folder that `export` or `int8` filled.
+        of: What the network was made of: weights, architecture and precision.
+        facts: Further facts to record.
 
     Raises:
         OSError: It cannot be written.
@@ -64,10 +64,10 @@ def write_durably(path: Path, content: memoryview | bytes) -> None:
 
 
 def move_in(part: Path, folder: Path) -> None:
-    """Give a sealed folder its name; where another process was first, its work stays.
+    """Give a sealed folder its name; if another process was faster, its conversion stays.
 
     Raises:
-        OSError: It cannot be moved, and nothing lies in its place.
+        OSError: It cannot be moved, and there is no conversion in its place.
     """
     _sync_folder(part)
     try:
@@ -79,7 +79,7 @@ def move_in(part: Path, folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a damaged conversion, or what lies in its place; a link's target stays.
+    """Remove a damaged conversion, or what is in its place; a link's target stays.
 
     Raises:
         OSError: It cannot be removed.
@@ -93,13 +93,13 @@ def remove(folder: Path) -> None:
 
 def _make_own(path: Path, mode: int) -> None:
     """Forbid others to write, whatever the umask allows."""
-    # A file system without permissions has nothing to forbid by; then nothing is trusted later.
+    # On a file system without permissions this fails, and the files are not trusted later.
     with contextlib.suppress(OSError):
         path.chmod(mode)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, where the system can."""
+    """Sync a folder's entries to the disk, if the system can."""
     with contextlib.suppress(OSError):
         file = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""What CUDA needs beside the network: copies that nobody waits for, and recorded kernels."""
+"""Asynchronous copies and CUDA graphs."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,23 +13,23 @@ from dpt_cli.errors import DeviceError
 Network = Callable[[Tensor], Tensor]
 Record = Callable[[Network, Tensor], Network]
 
-# A shape is recorded when it has come so often: never for one photograph or a few.
+# A shape is recorded after this many batches, so never for a few photographs.
 _MANY_BATCHES = 16
-# Each keeps an input and a result on the GPU; what lies between they share.
+# Each keeps an input and a result on the GPU. They share the memory in between.
 _MAX_RECORDINGS = 16
-# Of the largest value. The kernels are the same: a larger difference is a fault, not rounding.
+# Relative to the largest value. The kernels are the same, so a larger difference is a fault.
 _FAULT = 1e-2
 
 
 def copy_to_gpu(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
-    """Begin to copy a batch, float32 (B, 3, h, w), to a GPU; there it is channels-last."""
-    # From pinned memory it is copied while the CPU goes on.
+    """Start copying a batch, float32 (B, 3, h, w), to a GPU, where it is channels-last."""
+    # From pinned memory, the copy runs while the CPU continues.
     batch = torch.from_numpy(images).pin_memory().to(device, non_blocking=True)
     return batch.contiguous(memory_format=torch.channels_last)
 
 
 def begin_copy_from_gpu(output: Tensor) -> Callable[[], npt.NDArray[np.float32]]:
-    """Begin to copy a result from a GPU; return what waits for it and gives it in float32."""
+    """Start copying a result from a GPU; return a function that waits and returns it in float32."""
     host = torch.empty(output.shape, dtype=torch.float32, pin_memory=True)
     host.copy_(output.float(), non_blocking=True)
     is_copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -44,18 +44,19 @@ def begin_copy_from_gpu(output: Tensor) -> Callable[[], npt.NDArray[np.float32]]
 
 
 class GraphRecorder:
-    """Records networks as CUDA graphs that share their memory: one is replayed at a time."""
+    """Records networks as CUDA graphs that share memory; only one is replayed at a time."""
 
     def __init__(self, device: torch.device) -> None:
-        # One stream for all: memory is shared on a stream.
+        # One stream for all, because they share memory on a stream.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._memory = torch.cuda.graph_pool_handle()
 
     def __call__(self, network: Network, images: Tensor) -> Network:
-        """Record what a network does with a batch of that shape.
+        """Record a network's kernels for a batch of this shape.
 
         Returns:
-            What replays it for another such batch; the result is good until the next replay.
+            A function that replays them for another such batch. Its result is valid until the
+            next replay.
 
         Raises:
             RuntimeError: Something in the network cannot be recorded, or memory is short.
@@ -63,16 +64,16 @@ class GraphRecorder:
         fixed, here = images.clone(), torch.cuda.current_stream()
         self._stream.wait_stream(here)
         with torch.cuda.stream(self._stream):
-            network(fixed)  # libraries set themselves up for a stream, which cannot be recorded
+            network(fixed)  # lets libraries initialise on this stream, which cannot be recorded
         here.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        # Thread-local: other threads may meanwhile do what a recording forbids, as allocate.
+        # Thread-local: meanwhile, other threads may do what a recording forbids, such as allocate.
         mode = "thread_local"
         try:
             with torch.cuda.graph(graph, self._memory, self._stream, capture_error_mode=mode):
                 output = network(fixed)
         finally:
-            # Where a recording fails, torch does not come back from its stream.
+            # If a recording fails, torch does not restore the stream.
             torch.cuda.set_stream(here)
 
         def replay(images: Tensor) -> Tensor:
@@ -84,10 +85,10 @@ class GraphRecorder:
 
 
 class Replayed:
-    """A network that replays its recorded kernels for the shapes that keep coming.
+    """A network that replays recorded kernels for frequent shapes.
 
-    A small batch is computed in less time than Python takes to launch its hundreds of kernels; a
-    recording is launched at once. It is used once it has given what the network itself gives.
+    For a small batch, launching hundreds of kernels from Python takes longer than computing them; a
+    recording is launched at once. It is used only after it reproduced the network's own result.
     """
 
     def __init__(self, network: Network, record: Record, *, from_first: bool) -> None:
@@ -96,8 +97,8 @@ class Replayed:
         Args:
             network: Batch in, result out.
             record: Records a network for a batch's shape.
-            from_first: Record every shape as soon as it comes, and raise where that fails; else
-                only shapes that come often, and do without where it fails.
+            from_first: Whether to record every shape at once and raise if that fails. Otherwise
+                only frequent shapes are recorded, and a failure is ignored.
         """
         self._network, self._record = network, record
         self._is_demanded = from_first
@@ -105,10 +106,10 @@ class Replayed:
         self._recordings: dict[torch.Size, Network] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Run a batch; the result is good until the next call.
+        """Run a batch; the result is valid until the next call.
 
         Raises:
-            DeviceError: The shape had to be recorded and could not be.
+            DeviceError: The shape had to be recorded, and that failed.
         """
         shape = images.shape
         if shape in self._recordings:

@@ -55,14 +55,14 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 class TorchEngine:
-    """A network on one device, in one precision; the float32 weights stay, for what needs them.
+    """A network on one device in one precision; its float32 weights are kept for retries.
 
     Attributes:
         device: The device's name.
         precision: `fp32`, `fp16` or `bf16`.
         name: `torch`.
         remark: Empty.
-        num_at_once: On CUDA 2, so that one computes while the other's result is taken; else 1.
+        num_at_once: 2 on CUDA, where one batch computes while the other's result is copied; else 1.
     """
 
     name = "torch"
@@ -82,12 +82,12 @@ class TorchEngine:
             network: In eval mode.
             device: Its name, or `auto`.
             precision: `fp32`, `fp16`, `bf16` or `auto`.
-            cuda_graphs: Whether to record the network for a batch's shape and replay it; None for
-                the shapes that keep coming, on CUDA.
+            cuda_graphs: Whether to record the network for each shape and replay it; None records
+                frequent shapes on CUDA.
 
         Raises:
-            DeviceError: This machine has no such device, or too little memory on it, or is asked
-                for CUDA graphs elsewhere.
+            DeviceError: There is no such device, it has too little memory, or CUDA graphs are asked
+                for on another device.
         """
         self._device = resolve_device(device)
         self.device = str(self._device)
@@ -99,7 +99,7 @@ class TorchEngine:
         self.precision = resolve_precision(precision, self._device)
         try:
             folded = fold_constants(network).to(self._device)
-            # Channels last: what convolutions compute in, so that nothing is reordered for them.
+            # Convolutions compute in channels-last, so nothing has to be reordered for them.
             self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
             self._asked: Network = self._network
             if self.precision != "fp32":
@@ -113,20 +113,20 @@ class TorchEngine:
             self._asked = Replayed(self._asked, record, from_first=bool(cuda_graphs))
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
-        """Run a batch; threads take turns but for the wait for a GPU's result.
+        """Run a batch; threads take turns, except while they wait for a GPU's result.
 
-        A result that is not finite is computed again in fp32, for the images it befell.
+        Images whose result is not finite are computed again in fp32.
 
         Args:
             images: float32 (B, 3, h, w), normalised.
 
         Returns:
-            One result an image, with the precision that made it.
+            One result per image, with the precision it was computed in.
 
         Raises:
             NetworkOutputError: NaN or infinity in fp32 too.
             OutOfMemoryError: The batch does not fit.
-            DeviceError: CUDA graphs were asked for and cannot be had.
+            DeviceError: CUDA graphs were asked for, and recording failed.
         """
         values = self._infer(images, self.precision)
         outputs = [RawOutput(value, self.precision) for value in values]
@@ -145,7 +145,7 @@ class TorchEngine:
     @torch.inference_mode()
     def _infer(self, images: npt.NDArray[np.float32], precision: str) -> npt.NDArray[np.float32]:
         if self._device.type == "cpu" and len(images) > 1:
-            # As quick as a batch, and the last bits do not depend on who shares it.
+            # As fast as a batch, and the last bits do not depend on the other images.
             return np.concatenate([self._infer(image[None], precision) for image in images])
         try:
             with self._lock, self._current_device():
@@ -164,7 +164,7 @@ class TorchEngine:
     def _begin(
         self, images: npt.NDArray[np.float32], precision: str
     ) -> Callable[[], npt.NDArray[np.float32]]:
-        """Run a batch, on CUDA only launch it; return what gives its result."""
+        """Run a batch (on CUDA, launch it); return a function that returns its result."""
         network = self._asked if precision == self.precision else self._network
         is_cuda = self._device.type == "cuda"
         if is_cuda:
@@ -177,7 +177,7 @@ class TorchEngine:
         return begin_copy_from_gpu(output) if is_cuda else output.float().cpu().numpy
 
     def _current_device(self) -> AbstractContextManager[object]:
-        """Return what makes the GPU the one whose streams and events are meant."""
+        """Return a context in which this GPU is the current one."""
         if self._device.type != "cuda":
             return contextlib.nullcontext()
         context: AbstractContextManager[object] = torch.cuda.device(self._device)
@@ -185,11 +185,11 @@ class TorchEngine:
 
     def _arithmetic(self, precision: str) -> AbstractContextManager[object]:
         if precision != "fp32":
-            # No cache: a recording cannot hold one, and the weights are rounded.
+            # No cache: a recording cannot contain one, and the weights are rounded already.
             return torch.autocast(self._device.type, dtype=_DTYPES[precision], cache_enabled=False)
         if self._device.type != "cuda":
             return contextlib.nullcontext()
-        # cuDNN would otherwise convolve in TF32, which keeps 10 bits of the mantissa.
+        # Otherwise cuDNN would convolve in TF32, which keeps 10 bits of the mantissa.
         exact: AbstractContextManager[object] = torch.backends.cudnn.flags(
             enabled=True, allow_tf32=False
         )
@@ -197,14 +197,14 @@ class TorchEngine:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    """Tell whether memory is short; only CUDA has a class for it.
+    """Return whether an error means that memory is short; only CUDA has a class for it.
 
-    The CPU's allocator says "DefaultCPUAllocator: can't allocate memory", on Windows "not enough
+    The CPU's allocator reports "DefaultCPUAllocator: can't allocate memory", on Windows "not enough
     memory: you tried to allocate"; MPS says "MPS backend out of memory".
     """
-    told = str(error).lower()
+    text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
-        words in told
+        words in text
         for words in (
             *("allocate memory", "not enough memory", "out of memory", "defaultcpuallocator"),
             *("bad allocation", "bad_alloc"),
@@ -213,10 +213,10 @@ def _is_of_memory(error: Exception) -> bool:
 
 
 def _with_rounded_weights(network: DPT, dtype: torch.dtype) -> DPT:
-    """Return a copy whose linear layers and convolutions hold rounded weights; the rest is shared.
+    """Return a copy whose linear layers and convolutions have rounded weights; the rest is shared.
 
-    The numbers are autocast's, which would round every weight anew at every call: it keeps rounded
-    ones only where there are gradients.
+    The numbers are those of autocast, which would round every weight again at each call: it caches
+    rounded weights only if they need gradients.
     """
     tensors = (*network.parameters(), *network.buffers())
     replaced: dict[int, Tensor] = {id(tensor): tensor for tensor in tensors}

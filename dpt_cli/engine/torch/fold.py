@@ -1,4 +1,4 @@
-"""What is the same for every picture, computed once: exact up to rounding, for inference only."""
+"""Compute once what is the same for every picture: exact up to rounding, for inference only."""
 
 import torch
 from torch import nn
