@@ -273,6 +273,14 @@ def test_another_option_of_the_cloud_does_it_again(dpt: FrontDoor, photo: Image.
     assert status == ["done", "skipped", "done", "done", "done"]
 
 
+def test_a_map_that_the_network_stretched_gives_no_points(dpt: FrontDoor) -> None:
+    dpt.photograph("photo.png", 130, 80)
+    command = ("depth", "photo.png", "-o", "out", "--model", "metric", "--engine", "torch")
+    result = dpt(*command, "--format", "ply", "--size", "network", code=3)
+    assert "--size photo" in result.stderr
+    dpt(*command, "--format", "ply", "--size", "65")
+
+
 def test_thinned_points_are_reported(dpt: FrontDoor, photo: Image.Image) -> None:
     assert photo.size == (96, 64)
     line = run(dpt, "--format", "glb", "--max-points", "50")

@@ -45,6 +45,14 @@ def glb(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) ->
 def _points(depth_map: DepthMap, rgb: RGB | None, options: Options) -> tuple[DepthMap, Points]:
     """Return the points, and the map with the camera that they assume."""
     map_hw = depth_map.values.shape
+    photo_hw = depth_map.provenance.photo_hw or map_hw
+    # More than a pixel off: the sides are rounded.
+    if abs(map_hw[1] * photo_hw[0] - map_hw[0] * photo_hw[1]) > max(photo_hw):
+        raise OutputError(
+            f"the map has {map_hw[1]} x {map_hw[0]} pixels of a photograph of {photo_hw[1]} x "
+            f"{photo_hw[0]}, another shape: points need square pixels, so use --size photo or "
+            "--size N"
+        )
     camera = depth_map.camera or Camera.from_fov(DEFAULT_FOV_DEG, map_hw, "default")
     network_hw = depth_map.network_hw or map_hw
     points = points_from_depth(
