@@ -356,3 +356,9 @@ def test_a_depth_map_of_another_size_is_refused() -> None:
     options = {**DEFAULT_OPTIONS["segment"], "depth": depth_map([[1, 2]])}
     with pytest.raises(InputError, match="2x1 px"):
         formats_of("segment")["stats"].write(BytesIO(), label_map(), None, options)
+
+
+def test_depth_is_not_looked_up_for_a_photograph_from_a_pipe(with_depth: FrontDoor) -> None:
+    data = Path("photos/a.png").read_bytes()
+    words = ("segment", "-", "-o", "one.json", "--format", "stats", "--depth-stats", "depth")
+    assert "give the path" in with_depth(*words, code=2, stdin=data).stderr

@@ -115,7 +115,9 @@ def _saved_depth(folder: Path | None, run: RunOptions) -> "SavedDepth | None":
     if "stats" not in run.formats:
         raise click.UsageError("--depth-stats is for --format stats: name that format")
     if STDIN in run.inputs:
-        raise click.UsageError("--depth-stats finds a photograph's depth map by its file name")
+        raise click.UsageError(
+            "--depth-stats finds a depth map by the path of its photograph: give the path, not '-'"
+        )
     from dpt_cli.pipeline.saved_depth import saved_depth
 
     return saved_depth(folder)
