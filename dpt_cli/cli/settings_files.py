@@ -21,13 +21,6 @@ from dpt_cli.errors import did_you_mean
 # These belong to one run: an option that overwrites must not hide in a folder of photographs.
 FLAGS_ONLY = ("force", "dry-run", "from", "list-classes")
 
-# Why a file in the current folder may not set an option.
-_REFUSALS = {
-    "registry": "it decides what is downloaded and loaded",
-    "weights": "it decides which file is loaded",
-    "csv": "it decides which file is written",
-    "plot": "it decides which file is written",
-}
 _MAX_INT = 2**63
 _MAX_SHOWN = 200  # characters of a wrong value
 
@@ -138,7 +131,7 @@ def settings_in(
             if option is None or _problem_with(option, value):
                 continue
             typed = _as_typed(option, value)
-            why = _refusal(key.replace("_", "-"), str(typed)) if table.is_local else ""
+            why = _refusal(option, typed) if table.is_local else ""
             target = refused if why else accepted
             target.setdefault(option.name, Setting(typed, table, key, why))
     return accepted, refused
@@ -227,11 +220,13 @@ def _as_typed(option: click.Option, value: Any) -> Any:
     return ",".join(map(str, words)) if isinstance(value, list) else words[0]
 
 
-def _refusal(key: str, value: str) -> str:
+def _refusal(option: click.Option, value: Any) -> str:
     """Return why a file in the current folder may not set an option; empty where it may."""
-    if key == "output" and _leaves(value):
-        return f"{value} lies outside the current folder"
-    return _REFUSALS.get(key, "")
+    if not isinstance(option.type, click.Path):
+        return ""
+    if option.name != "output":
+        return "it names a file or folder to read or write"
+    return f"{value} lies outside the current folder" if _leaves(str(value)) else ""
 
 
 def _leaves(folder: str) -> bool:

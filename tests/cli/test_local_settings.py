@@ -59,6 +59,9 @@ REFUSED = {
     "registry": ("depth", "a.png"),
     "weights": ("depth", "a.png"),
     "output": ("depth", "a.png"),
+    "known-from": ("depth", "a.png"),
+    "known-depth": ("depth", "a.png"),
+    "depth-stats": ("segment", "a.png"),
     "csv": ("bench",),
     "plot": ("bench",),
 }
@@ -73,7 +76,7 @@ def test_what_reaches_beyond_the_folder_is_refused(dpt: FrontDoor, key: str, nam
     Path(name).write_text(f'{FILES[name]}{key} = "{victim}"\n')
     result = invoke(*REFUSED[key], code=2)
     (error,) = result.stderr.splitlines()
-    for way_out in (f"./{name}", f"--{key}", f"DPT_{key.upper()}", "config.toml"):
+    for way_out in (f"./{name}", f"--{key}", f"DPT_{key.upper().replace('-', '_')}", "config.toml"):
         assert way_out in error
     assert victim.read_text() == "mine"
     assert result.stdout == ""
