@@ -11,7 +11,7 @@ from dpt_cli.cli.info import rounding
 from dpt_cli.cli.options import debug_option
 from dpt_cli.cli.report import Report
 from dpt_cli.cli.scene import scene_options, take_scene
-from dpt_cli.cli.values import InputPath, NameList, ValueRange
+from dpt_cli.cli.values import InputPath, NameList
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED
 from dpt_cli.formats.table import format_names, format_of, formats_of
 from dpt_cli.pipeline.convert import Conversion, plan_conversion
@@ -43,7 +43,7 @@ _ROUNDINGS = {"rounded_to": "rounded before, to", "step": "16 bits round to"}
     metavar="LIST",
     help=f"Comma-separated: {', '.join(_FORMATS)}.",
 )
-@depth_options(ValueRange(folder=True))
+@depth_options
 @scene_options
 @click.option(
     "--photographs",

@@ -8,19 +8,18 @@ from dpt_cli.cli.depth_options import chosen_formats, depth_options
 from dpt_cli.cli.options import RunOptions, run_options
 from dpt_cli.cli.scene import scene_options, take_scene
 from dpt_cli.cli.settings import SettingsCommand
-from dpt_cli.cli.values import ValueRange
 from dpt_cli.formats.table import format_names
 
 
 @click.command(cls=SettingsCommand)
 @run_options(format_names("depth"), default_format="color")
-@depth_options(ValueRange())
+@depth_options
 @scene_options
 def depth(
     preset: str | None,
     colormap: str,
     invert: bool,
-    value_range: tuple[float, float] | None,
+    value_range: Any,
     percentile: float | None,
     edge_threshold: float,
     max_points: int,

@@ -17,12 +17,8 @@ from dpt_cli.formats.table import DEFAULT_OPTIONS
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def depth_options(value_range: ValueRange) -> Callable[[F], F]:
-    """Add the options that decide how a depth map is written.
-
-    Args:
-        value_range: What `--range` takes.
-    """
+def depth_options(function: F) -> F:
+    """Add the options that decide how a depth map is written."""
     options = [
         click.option(
             "--for",
@@ -44,10 +40,11 @@ def depth_options(value_range: ValueRange) -> Callable[[F], F]:
         click.option(
             "--range",
             "value_range",
-            type=value_range,
-            metavar=value_range.metavar,
+            type=ValueRange(),
+            metavar="A,B|folder",
             help="Values that get the first and the last colour, or 0 and 65535 in a relative "
-            "png16.  [default: each map's own]",
+            "png16; folder: one range for all maps, which are kept as npz.  [default: each map's "
+            "own]",
         ),
         click.option(
             "--percentile",
@@ -74,12 +71,9 @@ def depth_options(value_range: ValueRange) -> Callable[[F], F]:
         ),
     ]
 
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 def chosen_formats(formats: tuple[str, ...], preset: str | None, output: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from dpt_cli.formats.table import format_of, formats_of
 from dpt_cli.photos.find import STDIN
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.settings import RunSettings
+from dpt_cli.pipeline.shared_range import FOLDER
 from dpt_cli.pipeline.single import Single, plan_single
 
 _STDOUT = Path("-")
@@ -53,6 +54,8 @@ def plan_pipe(spec: CheckpointSpec, options: RunOptions, settings: RunSettings) 
         click.UsageError: Several photographs or formats, or a terminal at the binary end.
         OutputError: An output exists, or cannot be written.
     """
+    if settings.options.get("range") == FOLDER:
+        raise click.UsageError(f"--range {FOLDER} needs an output folder: -o FOLDER")
     formats = formats_of(spec.task)
     if _is_file(options.output):
         _check_file(options, formats[options.formats[0]].extension)

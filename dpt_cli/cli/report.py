@@ -39,10 +39,12 @@ class Report:
         num_skipped: Photographs that were already done.
         num_failed: Photographs that failed.
         num_files: Files written.
+        num_mapped: Photographs whose map is made, and whose other files wait for the range of all.
     """
 
     def __init__(self, total: int, quiet: bool, verbose: bool, as_json: bool) -> None:
         self.num_done = self.num_skipped = self.num_failed = self.num_files = 0
+        self.num_mapped = 0
         self._total = total
         self._quiet = quiet
         self._verbose = verbose
@@ -116,6 +118,11 @@ class Report:
         """Report a photograph that a run would process."""
         self._print(job, "planned", {})
 
+    def mapped(self) -> None:
+        """Count a photograph whose map is made, and whose other files wait for the range of all."""
+        self.num_mapped += 1
+        self._advance()
+
     def ignored(self, path: Path) -> None:
         """Report a file of a folder that is no photograph, with -v or --json."""
         if self._as_json:
@@ -179,7 +186,8 @@ class Report:
 
     @property
     def _num_ended(self) -> int:
-        return self.num_done + self.num_skipped + self.num_failed
+        num_made = max(self.num_done + self.num_skipped, self.num_mapped)
+        return min(self._total, num_made + self.num_failed)
 
     def _advance(self) -> None:
         progress = self._progress
@@ -193,14 +201,15 @@ class Report:
 
     def _speed(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
-        rate = (self.num_done + self.num_failed) / elapsed
+        rate = (max(self.num_done, self.num_mapped) + self.num_failed) / elapsed
         return f"{rate:.1f} a second" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
 
     def interrupted(self) -> None:
         """Report how far the run got."""
         ended = self.num_done + self.num_skipped
+        maps = f", {counted(self.num_mapped, 'map')} made" if self.num_mapped > ended else ""
         console.say(
-            f"Interrupted: {ended} of {self._total} done. Run the same command to continue."
+            f"Interrupted: {ended} of {self._total} done{maps}. Run the same command to continue."
         )
 
     def facts(self, lines: Sequence[str]) -> None:

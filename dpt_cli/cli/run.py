@@ -18,10 +18,11 @@ from dpt_cli.cli.pipe import is_single, plan_pipe
 from dpt_cli.cli.report import Report, counted, what_made
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED
 from dpt_cli.photos.find import read_list
-from dpt_cli.pipeline.events import Done, Failed, Planned, Skipped
+from dpt_cli.pipeline.events import Done, Failed, Mapped, Planned, Skipped
 from dpt_cli.pipeline.plan import Job
 from dpt_cli.pipeline.run import Run, StoppedError, passed_over, plan_run
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
+from dpt_cli.pipeline.shared_range import RAW
 from dpt_cli.pipeline.single import Single
 from dpt_cli.predict.arguments import in_protocol
 
@@ -66,6 +67,10 @@ def run_task(
     else:
         run = plan_run(spec, _inputs(options), settings)
     report = _report_of(run, options)
+    if isinstance(run, Run) and run.shared is not None:
+        report.say(
+            f"one range for all maps, which are kept as {RAW}: give all photographs each time"
+        )
     for line in remarks:
         report.say(line)
     _carry_out(run, options, report)
@@ -187,12 +192,14 @@ def _report_events(run: Run | Single, report: Report) -> list[Job]:
             if isinstance(event, Planned):
                 planned.append(event.job)
                 report.planned(event.job)
+            elif isinstance(event, Mapped):
+                report.mapped()
             elif isinstance(event, Skipped):
                 report.skipped(event.job)
             elif isinstance(event, Failed):
                 report.failed(event)
             elif isinstance(event, Done):
-                if event.facts["precision"] != precision:
+                if precision and event.facts["precision"] != precision:
                     report.redone_in_fp32(event.job, precision)
                 report.done(event)
     return planned

@@ -66,31 +66,20 @@ class InputPath(click.Path):
 
 
 class ValueRange(click.ParamType[Any]):
-    """`A,B`: two values of a map, the smaller first; where allowed, `folder` for all maps' own."""
+    """`A,B`: two values of a map, the smaller first; or `folder` for the range of all maps."""
 
     name = "range"
 
-    def __init__(self, *, folder: bool = False) -> None:
-        self._folder = folder
-        self.metavar = "A,B|folder" if folder else "A,B"
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse and check the range."""
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) or value == "folder":
             return value
-        if value == "folder":
-            if self._folder:
-                return value
-            self.fail(
-                "the range of a folder is known only once its maps are made: write them with "
-                "--format npz, then run dpt convert DIR -o OUT --range folder",
-                param,
-                ctx,
-            )
         try:
             low, high = (float(end) for end in str(value).split(","))
         except ValueError:
-            self.fail(f"{value!r} is not a range: give two numbers, as 0.5,10", param, ctx)
+            self.fail(
+                f"{value!r} is not a range: give two numbers, as 0.5,10, or folder", param, ctx
+            )
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             self.fail(f"{value!r}: the first number must be smaller than the second", param, ctx)
         return low, high

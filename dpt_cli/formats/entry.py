@@ -62,23 +62,15 @@ class Format:
         """Return the end of its files' names, as `.png`."""
         return "." + self.suffix.rpartition(".")[2]
 
-    def check(self, quantity: str, num_maps: int = 1, *, has_range: bool = False) -> None:
-        """Refuse maps that the files would not be true of.
+    def check(self, quantity: str) -> None:
+        """Refuse maps of a quantity that the format does not hold.
 
         Args:
             quantity: What the maps hold.
-            num_maps: How many maps are written.
-            has_range: Whether they are written with one given range.
 
         Raises:
-            ArgumentError: It takes another quantity, or wants one range for all maps.
+            ArgumentError: The format holds another quantity.
         """
-        if self.shares_range and num_maps > 1 and not has_range:
-            raise ArgumentError(
-                f"{self.name} needs one range for all maps, known only once they are made: "
-                "write them with --format npz, then run dpt convert DIR -o OUT --for "
-                f"{self.name} (or give --range A,B)"
-            )
         if self.quantity is not None and quantity != self.quantity:
             raise ArgumentError(f"{self.name} {_NEEDS[self.quantity]}")
 

@@ -14,6 +14,7 @@ from dpt_cli.photos.find import BadInput, Photograph
 from dpt_cli.pipeline.events import Done, Failed, Skipped
 from dpt_cli.pipeline.plan import Job, check_folder, plan
 from dpt_cli.pipeline.saved import NOTHING_ADDED, Additions, Saved
+from dpt_cli.pipeline.shared_range import FOLDER, common_range
 
 if TYPE_CHECKING:
     from dpt_cli.pipeline.manifest import Manifest
@@ -25,7 +26,6 @@ _UNTOUCHED = {
     "edited": "output was changed since dpt made it",
 }
 Event = Done | Skipped | Failed
-FOLDER = "folder"  # the range of all maps together
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,10 @@ class Conversion:
             except DptError:
                 continue
             quantities.add(depth_map.quantity)
-            if depth_map.span is not None:
-                spans.append(depth_map.span)
+            spans.append(depth_map.span)
         if len(quantities) > 1:
             raise ArgumentError("one range for metric and for relative maps: convert them apart")
-        if not spans:
-            return None
-        return min(low for low, _ in spans), max(high for _, high in spans)
+        return common_range(spans)
 
 
 def plan_conversion(

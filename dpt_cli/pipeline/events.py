@@ -16,6 +16,13 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Mapped:
+    """A photograph whose map is saved, and whose other files wait for the range of all maps."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A photograph that was already done, with the same settings and weights."""
 
@@ -44,4 +51,4 @@ class Failed:
     error: DptError
 
 
-Event = Planned | Skipped | Done | Failed
+Event = Planned | Mapped | Skipped | Done | Failed

@@ -121,7 +121,7 @@ def run(
     ):
 
         def prepare(job: Job) -> _Item | Failed:
-            return _guarded(job, lambda: _prepare(job, stages, budget))
+            return guarded(job, lambda: _prepare(job, stages, budget))
 
         for item in _ahead(decoders, prepare, jobs, num_ahead):
             if isinstance(item, Failed):
@@ -226,7 +226,7 @@ def _has_ended(futures: Sequence[Future[A]]) -> bool:
     return bool(futures) and futures[0].done()
 
 
-def _guarded(job: Job, step: Callable[[], A]) -> A | Failed:
+def guarded(job: Job, step: Callable[[], A]) -> A | Failed:
     """Run a step of one photograph; an error there fails this photograph alone."""
     try:
         return step()
@@ -251,7 +251,7 @@ def _prepare(job: Job, stages: Stages[MapT], budget: MemoryBudget) -> _Item:
 def _infer(
     items: Sequence[_Item], stages: Stages[MapT], buckets: _Buckets
 ) -> Iterator[tuple[_Item, RawOutput | Failed]]:
-    outputs = _guarded(items[0].job, lambda: stages.infer([item.prepared for item in items]))
+    outputs = guarded(items[0].job, lambda: stages.infer([item.prepared for item in items]))
     if not isinstance(outputs, Failed):
         yield from zip(items, outputs, strict=True)
     elif len(items) == 1:
@@ -277,4 +277,4 @@ def _finish(
             facts = stages.write(stages.finish(raw, item.prepared, item.job), item.rgb, item.job)
         return Done(item.job, facts)
 
-    return _guarded(item.job, write)
+    return guarded(item.job, write)

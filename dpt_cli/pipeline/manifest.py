@@ -22,6 +22,11 @@ from dpt_cli.version import __version__
 MANIFEST_NAME = "manifest.jsonl"
 LOCK_NAME = ".dpt.lock"
 Decision = Literal["do", "skip", "foreign", "edited"]
+# Why a run leaves outputs alone.
+UNTOUCHED: Mapping[str, str] = {
+    "foreign": "output already exists and was not made from this photograph by dpt",
+    "edited": "output was changed since dpt made it",
+}
 Outputs = Mapping[str, Path]  # by format
 Facts = Mapping[str, Any]  # JSON values, floats finite
 Stamps = Mapping[str, Stamp]  # of outputs, by format
@@ -217,6 +222,10 @@ class Manifest:
         }
         source = {"path": _real(photograph), **stamp}
         self._append("done", outputs, source, files={**files}, **made)
+
+    def made_as(self, output: Path) -> Facts:
+        """Return the last `done` record of an output; an empty one where there is none."""
+        return _parsed(self._lines.get(self._names({"": output})[""], ""))
 
     def made(self) -> Iterator[tuple[str, Facts]]:
         """Yield the name of each output that was finished, and the last `done` record of it."""

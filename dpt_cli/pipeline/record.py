@@ -12,16 +12,18 @@ import numpy.typing as npt
 
 from dpt_cli.checkpoint.specs import CheckpointSpec, InputSpec, OutputSpec
 from dpt_cli.engine.choice import has_gpu, resolve_engine
-from dpt_cli.errors import UnexpectedError
+from dpt_cli.errors import InputError, UnexpectedError
 from dpt_cli.formats.table import formats_of
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.maps.facts import facts_of
+from dpt_cli.photos.decode import decode_photo
 from dpt_cli.photos.source import Stamp, read_stamped
 from dpt_cli.pipeline.events import Failed
 from dpt_cli.pipeline.lazy_engine import LazyEngine
 from dpt_cli.pipeline.manifest import Decision, Manifest, Recipe
 from dpt_cli.pipeline.outputs import write_claimed
 from dpt_cli.pipeline.plan import Job
+from dpt_cli.pipeline.saved import read_depth
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings
 
 
@@ -85,10 +87,43 @@ class Record:
         """
         stamp, started = self._begun.pop(job.photograph)
         result = result.made_from(job.photograph.name)
+        return self._written(result, rgb, job, stamp, started, self._engine.load().device)
+
+    def write_saved(self, saved: Path, job: Job) -> dict[str, Any]:
+        """Write outputs from a map that this folder's run saved, as `write` does from the network.
+
+        Returns:
+            The facts of the map.
+
+        Raises:
+            InputError: The map cannot be read, or a format shows the photograph, which is gone.
+            OutputError: A file cannot be written, or must not be overwritten.
+        """
+        started = time.monotonic()
+        made, rgb = self._manifest.made_as(saved), None
+        # What the map was made of, even if the photograph has changed since.
+        stamp = {key: made["input"][key] for key in ("size", "mtime_ns", "sha256")}
+        if any(self._formats[kind].needs_photograph for kind in job.outputs):
+            data, found = read_stamped(job.photograph)
+            if found["sha256"] != stamp["sha256"]:
+                raise InputError("changed while its map was made: run the same command again")
+            rgb = decode_photo(data).rgb
+        depth_map, _ = read_depth(saved)
+        return self._written(depth_map, rgb, job, stamp, started, made["facts"]["device"])
+
+    def _written(
+        self,
+        result: DepthMap | LabelMap,
+        rgb: npt.NDArray[np.uint8] | None,
+        job: Job,
+        stamp: Stamp,
+        started: float,
+        device: str,
+    ) -> dict[str, Any]:
         manifest, force = self._manifest, self._settings.force
         options = self._settings.options_for(job.photograph)
         files, more = write_claimed(manifest, job, self._formats, result, rgb, options, force=force)
-        facts = facts_of_run(self._engine, result, more, started)
+        facts = facts_of_run(device, result, more, started)
         weights = self._engine.weights
         recipe = self._recipe(job, weights.label, weights.sha256)
         manifest.done(job.photograph, stamp, job.outputs, files, recipe, facts)
@@ -112,7 +147,7 @@ class Record:
 
 
 def facts_of_run(
-    engine: LazyEngine,
+    device: str,
     result: DepthMap | LabelMap,
     reported: Mapping[str, Any],
     started: float,
@@ -121,7 +156,7 @@ def facts_of_run(
     return {
         **facts_of(result),
         **reported,
-        "device": engine.load().device,
+        "device": device,
         "seconds": round(time.monotonic() - started, 3),
     }
 

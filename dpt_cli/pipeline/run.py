@@ -6,7 +6,7 @@ It knows no terminal. The code that iterates over the events reports them.
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
 from dpt_cli.formats.entry import Format
 from dpt_cli.formats.table import DEFAULT_OPTIONS, formats_of
 from dpt_cli.photos.find import BadInput, Found, find_photographs
-from dpt_cli.pipeline.events import Done, Event, Failed, Planned, Skipped
+from dpt_cli.pipeline.events import Done, Event, Failed, Mapped, Planned, Skipped
 from dpt_cli.pipeline.made import MadeByDpt
 from dpt_cli.pipeline.plan import Job, check_folder, plan
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings, map_quantity
+from dpt_cli.pipeline.shared_range import RAW, SharedRange, formats_that_share
 from dpt_cli.predict.arguments import check_multiple
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 
 # After this many failures in a row for the same unforeseen cause the next would fail too.
 _MAX_IN_A_ROW = 5
-_UNTOUCHED = {
-    "foreign": "output already exists and was not made from this photograph by dpt",
-    "edited": "output was changed since dpt made it",
-}
 
 
 class StoppedError(DptError):
@@ -53,6 +50,7 @@ class Run:
         found: The photographs and other files that the inputs name.
         jobs: The photographs and their outputs.
         failures: Inputs that are no photographs, or whose output would overwrite an input.
+        shared: How the run is split where its maps share one range; None where they do not.
         engine: The network, once the events have begun.
     """
 
@@ -61,6 +59,7 @@ class Run:
     found: Found
     jobs: list[Job]
     failures: tuple[BadInput, ...]
+    shared: SharedRange | None = None
     engine: "LazyEngine | None" = field(default=None, init=False)
 
     @property
@@ -107,15 +106,62 @@ class Run:
                     notify(
                         f"{settings.known.origin} has distances for {name}, which is not an input"
                     )
-            yield from self._with(manifest, self.engine)
+            if self.shared is None:
+                yield from self._made(self.jobs, settings, manifest, self.engine)
+            else:
+                yield from self._in_two_passes(self.shared, manifest, self.engine, notify)
 
-    def _with(self, manifest: "Manifest", engine: "LazyEngine") -> Iterator[Event]:
+    def _in_two_passes(
+        self,
+        shared: SharedRange,
+        manifest: "Manifest",
+        engine: "LazyEngine",
+        notify: Callable[[str], None],
+    ) -> Iterator[Event]:
+        from dpt_cli.pipeline.record import Record
+        from dpt_cli.pipeline.shared_range import recorded_range, second_pass
+
+        whole = {job.photograph: job for job in self.jobs}
+        first_jobs = [shared.first_job(job) for job in self.jobs]
+        num_failed, num_planned = 0, 0
+        mapped: list[tuple[Job, Done | Skipped]] = []
+        # Closed with this generator, so that what is being written when a run stops is recorded.
+        with closing(self._made(first_jobs, shared.first, manifest, engine)) as events:
+            for event in events:
+                job = whole.get(event.job.photograph, event.job)
+                if isinstance(event, (Done, Skipped)):
+                    mapped.append((job, event))
+                    if isinstance(event, Done):
+                        yield Mapped(job)
+                elif isinstance(event, Planned):
+                    num_planned += 1
+                    yield Planned(job)
+                else:
+                    num_failed += isinstance(event, Failed)
+                    yield event
+        if num_planned:
+            notify("the range is known once all maps are made: files may be written again for it")
+        span = recorded_range((job for job, _ in mapped), manifest)
+        record = span and Record(manifest, engine, self.spec, shared.second(span))
+        for event in second_pass(mapped, record, shared):
+            yield event
+            if isinstance(event, Failed):
+                num_failed += 1
+                self._check(num_failed, ())
+
+    def _made(
+        self,
+        jobs: Sequence[Job],
+        settings: RunSettings,
+        manifest: "Manifest",
+        engine: "LazyEngine",
+    ) -> Generator[Event, None, None]:
+        """Decide on jobs, run the network, write their outputs and yield an event for each."""
         from dpt_cli.pipeline.record import Record
 
-        settings = self.settings
         record = Record(manifest, engine, self.spec, settings)
         num_failed, todo = 0, []
-        for event in self._decided(record):
+        for event in self._decided(jobs, record):
             if isinstance(event, Planned):
                 todo.append(event.job)
                 if settings.dry_run:
@@ -128,7 +174,7 @@ class Run:
         engine.load_ahead()
         in_a_row: list[tuple[object, ...]] = []
         # Closed before the manifest, so that what is being written when a run stops is recorded.
-        with closing(self._done(todo, record, engine)) as outcomes:
+        with closing(self._done(todo, settings, record, engine)) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome, Done):
                     in_a_row.clear()
@@ -143,25 +189,31 @@ class Run:
                     in_a_row.clear()
                 self._check(num_failed, in_a_row)
 
-    def _decided(self, record: "Record") -> Iterator[Event]:
+    def _decided(self, jobs: Sequence[Job], record: "Record") -> Iterator[Event]:
         """Yield what will happen to each photograph; `Planned` for those to process."""
+        from dpt_cli.pipeline.manifest import UNTOUCHED
+
         for bad in self.failures:
             failure = _failed(bad)
             if not self.settings.dry_run:
                 record.failed(failure)
             yield failure
-        for job in self.jobs:
+        for job in jobs:
             decision = "do" if self.settings.force else record.decide(job)
             if decision == "do":
                 yield Planned(job)
             elif decision == "skip":
                 yield Skipped(job)
             else:
-                reason = f"{_UNTOUCHED[decision]}; use --force to overwrite it"
+                reason = f"{UNTOUCHED[decision]}; use --force to overwrite it"
                 yield Failed(job, OutputError(reason))
 
     def _done(
-        self, jobs: Sequence[Job], record: "Record", engine: "LazyEngine"
+        self,
+        jobs: Sequence[Job],
+        settings: RunSettings,
+        record: "Record",
+        engine: "LazyEngine",
     ) -> Generator[Done | Failed, None, None]:
         from dpt_cli.pipeline import local
         from dpt_cli.pipeline.stages import stages_of
@@ -169,8 +221,8 @@ class Run:
         # A photograph that killed an earlier run goes last and alone, so that it costs no other.
         calm = [job for job in jobs if not record.num_deaths(job)]
         alone = sorted((job for job in jobs if record.num_deaths(job)), key=record.num_deaths)
-        stages = stages_of(self.spec, self.settings, engine, record.read, record.write)
-        return local.run(calm, stages, self.settings.batch_size, alone=alone)
+        stages = stages_of(self.spec, settings, engine, record.read, record.write)
+        return local.run(calm, stages, settings.batch_size, alone=alone)
 
     def _check(self, num_failed: int, in_a_row: Sequence[object]) -> None:
         settings = self.settings
@@ -201,17 +253,20 @@ def plan_run(spec: CheckpointSpec, inputs: Sequence[Path], settings: RunSettings
         names = ", ".join(str(path) for path in inputs[:3])
         raise InputError(f"no images in {names} ({passed_over(found)})")
     known = formats_of(spec.task)
+    for name in settings.formats:
+        known[name].check(quantity)
+    sharing = formats_that_share(spec.task, settings, len(found.photographs))
+    if sharing and RAW not in settings.formats:
+        settings = replace(settings, formats=(*settings.formats, RAW))
     suffixes = {name: known[name].suffix for name in settings.formats}
     jobs, clashing = plan(
         found.photographs, settings.output, suffixes, made.names_in(settings.output)
     )
-    for name in settings.formats:
-        has_range = settings.options.get("range") is not None
-        known[name].check(quantity, len(jobs), has_range=has_range)
     if settings.known is not None:
         settings.known.check(job.photograph for job in jobs)
     check_folder(settings.output)
-    return Run(spec, settings, found, jobs, (*found.failures, *clashing))
+    shared = SharedRange(settings, sharing) if sharing else None
+    return Run(spec, settings, found, jobs, (*found.failures, *clashing), shared)
 
 
 def passed_over(found: Found) -> str:
@@ -280,7 +335,8 @@ def run(
             `edge_threshold`, `max_points`; `opacity`, `classes`, `legend`.
 
     Yields:
-        `Skipped`, `Done` or `Failed` for each photograph, in the order in which they end.
+        `Skipped`, `Done` or `Failed` for each photograph, in the order in which they end; where
+        all maps share one range, before that `Mapped` for each map that the network made.
 
     Raises:
         ValueError: An unknown format or option, or a format that is not true of these maps.

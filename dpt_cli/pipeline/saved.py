@@ -58,7 +58,7 @@ class Additions:
         names = []
         for path in paths:
             try:
-                names.append(_photograph_of(path, _read(path)[0]))
+                names.append(_photograph_of(path, read_depth(path)[0]))
             except InputError:
                 continue  # reported when it is converted
         return self.known.check(names)
@@ -71,7 +71,7 @@ class Additions:
         """
         from dpt_cli.calibration.scene import with_scene
 
-        depth_map, rounded_to = _read(path)
+        depth_map, rounded_to = read_depth(path)
         name = _photograph_of(path, depth_map)
         recipe = {
             "known": None if self.known is None else self.known.as_json(name),
@@ -115,8 +115,12 @@ class Additions:
 NOTHING_ADDED = Additions()
 
 
-def _read(path: Path) -> "tuple[DepthMap, float | None]":
-    """Return a saved depth map, and the step that its file rounded its numbers to."""
+def read_depth(path: Path) -> "tuple[DepthMap, float | None]":
+    """Return a saved depth map, and the step that its file rounded its numbers to.
+
+    Raises:
+        InputError: It cannot be read, or is no depth map.
+    """
     from dpt_cli.formats.read import map_of, read_saved
     from dpt_cli.maps import DepthMap
 

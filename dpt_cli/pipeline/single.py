@@ -108,7 +108,7 @@ class Single:
                     draft.finish()
                 for draft in drafts.values():
                     draft.publish(overwrite=self.settings.force)
-        return facts_of_run(self.engine, result, more, self._started)
+        return facts_of_run(self.engine.load().device, result, more, self._started)
 
     def _named(self, error: DptError) -> DptError:
         """Return the error with the name of the photograph, if that has one."""

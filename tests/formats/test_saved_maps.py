@@ -113,17 +113,6 @@ def test_one_range_is_shared_by_a_folder(maps: Path, options: tuple[str, ...], s
         np.testing.assert_array_equal(pixels(Path(f"again/{name}{suffix}")), np.rint(share * 65535))
 
 
-def test_depth_cannot_know_the_range_of_a_folder(dpt: FrontDoor) -> None:
-    for name in ("a.png", "bbbb.png"):
-        dpt.photograph(name)
-    assert "dpt convert" in dpt("depth", "a.png", "-o", "x", "--range", "folder", code=2).stderr
-    both = ("a.png", "bbbb.png")
-    assert "dpt convert" in dpt("depth", *both, "-o", "x", "--for", "3dgs", code=2).stderr
-    assert not Path("x").exists()
-    dpt("depth", "a.png", "-o", "x", "--for", "3dgs")
-    assert pixels(Path("x/a.png")).dtype == np.uint16
-
-
 def test_a_preset_that_would_lie_is_refused_before_anything_is_loaded(dpt: FrontDoor) -> None:
     dpt.photograph("a.png")
     result = dpt("depth", "a.png", "-o", "out", "--for", "kitti", code=2)
