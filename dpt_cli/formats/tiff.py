@@ -35,6 +35,8 @@ def write_tiff(file: Writer, values: npt.NDArray[np.float32], facts: Mapping[str
         (277, _SHORT, 1, 1),  # channels
         (278, _LONG, 1, height),  # rows in the one strip
         (279, _LONG, 1, values.size * 4),
+        # Software; `pipeline.made` looks for it. Four bytes stand in the tag itself.
+        (305, _ASCII, 4, int.from_bytes(b"dpt\0", "little")),
         # Floats: without this tag readers take the bits as integers.
         (339, _SHORT, 1, 3),
     ]

@@ -12,10 +12,13 @@ from dpt_cli.errors import OutputError
 from dpt_cli.formats.table import formats_of
 from dpt_cli.pipeline.manifest import Manifest
 
-# A PNG written by dpt has this text right behind its header and palette.
-_MARK = b"tEXtSoftware\0dpt"
+# How the pictures that dpt writes begin, and what names their software in the first bytes: a text
+# right behind a PNG's header and palette, a tag of a TIFF.
+_MARKS = {
+    b"\x89PNG\r\n\x1a\n": b"tEXtSoftware\0dpt",
+    b"II*\0": b"\x31\x01\x02\0\x04\0\0\0dpt\0",
+}
 _HEAD_BYTES = 1024
-_PNG = b"\x89PNG\r\n\x1a\n"
 _SUFFIXES = tuple({entry.suffix for task in TASKS for entry in formats_of(task).values()})
 
 
@@ -28,7 +31,7 @@ class MadeByDpt:
 
     def __call__(self, picture: Path) -> bool:
         """Return whether a picture is a map: claimed by a manifest above it, or marked as one."""
-        if picture.suffix.lower() != ".png":
+        if picture.suffix.lower() not in (".png", ".tif", ".tiff"):
             return False  # dpt writes no other pictures
         return _is_marked(picture) or any(
             picture in self._claimed_in(folder) for folder in picture.parents
@@ -79,4 +82,4 @@ def _is_marked(picture: Path) -> bool:
             head = file.read(_HEAD_BYTES)
     except OSError:
         return False
-    return head.startswith(_PNG) and _MARK in head
+    return any(head.startswith(start) and mark in head for start, mark in _MARKS.items())

@@ -334,6 +334,22 @@ def test_maps_are_not_taken_for_photographs(
     assert "1 map made by dpt" in dpt("depth", "elsewhere", code=1).stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "suffix"), [(("--format", "tiff"), "_depth.tiff"), (("--for", "controlnet"), ".png")]
+)
+def test_maps_in_other_formats_are_not_taken_for_photographs(
+    dpt: FrontDoor, options: tuple[str, ...], suffix: str
+) -> None:
+    dpt.photograph("photos/dog.bmp")
+    for made in ([f"photos/dog{suffix}"], []):
+        result = dpt("depth", "photos", "-o", "photos", *options)
+        assert paths(result) == made
+        assert "1 photograph" in result.stderr
+    Path("photos/manifest.jsonl").unlink()
+    dpt("depth", "photos", "-o", "out")
+    assert written_in(Path("out")) == {"dog_depth.png"}
+
+
 def test_a_map_without_its_text_is_known_by_the_manifest_above_it(dpt: FrontDoor) -> None:
     photograph = dpt.photograph("photos/sub/dog.png")
     dpt("depth", "photos", "-o", "photos")
