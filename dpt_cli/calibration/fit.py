@@ -85,7 +85,11 @@ def calibrate(depth_map: DepthMap, points: npt.ArrayLike) -> DepthMap:
     ]
     found = fit(known, table[:, 2], depth_map.values)
     metres = np.float32(1) / _inverse_depth(depth_map.values, found.scale, found.shift)
-    return replace(depth_map, values=metres, quantity="depth", calibration=found)
+    result = replace(depth_map, values=metres, quantity="depth", calibration=found)
+    if depth_map.rounded_to is None or result.span is None:
+        return result
+    # 1/z = s * d + t, so a step of d is z**2 * s of them in z.
+    return replace(result, rounded_to=depth_map.rounded_to * found.scale * result.span[1] ** 2)
 
 
 def fit(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dpt_cli.cli.depth_options import chosen_formats, depth_options
-from dpt_cli.cli.info import rounding
+from dpt_cli.cli.info import rounding, rounding_before
 from dpt_cli.cli.options import debug_option
 from dpt_cli.cli.report import Report
 from dpt_cli.cli.scene import scene_options, take_scene
@@ -137,7 +137,12 @@ def _report(conversion: Conversion, report: Report) -> list[str]:
             else:
                 report.skipped(event.job)
     return [
-        f"{_ROUNDINGS[key]} steps of {rounding(event.facts[key], event.facts)}"
+        f"{_ROUNDINGS[key]} steps of "
+        + (
+            rounding_before(event.facts)
+            if key == "rounded_to"
+            else rounding(event.facts[key], event.facts)
+        )
         + (f" in {event.job.photograph}, the coarsest" if report.num_done > 1 else "")
         for key, event in coarsest.items()
     ]

@@ -105,7 +105,7 @@ def _lines(saved: "SavedMap") -> Iterator[str]:
     if saved.step is not None:
         yield f"step: {rounding(saved.step, facts)}"
     if facts.get("rounded_to"):
-        yield f"rounded before: {rounding(facts['rounded_to'], facts)}"
+        yield f"rounded before: {rounding_before(facts)}"
     for key in ("bright", "colormap", "pixel", "clipped", "classes"):
         if facts.get(key):
             yield f"{key}: {facts[key]}"
@@ -157,6 +157,13 @@ def rounding(step: float, facts: Mapping[str, Any]) -> str:
         if end
     ]
     return f"{_number(step)}{unit}" + (f" ({', '.join(shares)})" if shares else "")
+
+
+def rounding_before(facts: Mapping[str, Any]) -> str:
+    """Return in words the step of a 16-bit file that a map was read from."""
+    if facts.get("calibration"):  # then it is the step at the far end
+        return rounding(facts["rounded_to"], {**facts, "min": None})
+    return rounding(facts["rounded_to"], facts)
 
 
 def _ends(saved: "SavedMap") -> tuple[float | None, float | None, int]:

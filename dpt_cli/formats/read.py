@@ -6,7 +6,7 @@ Nothing is guessed: what neither the file nor a manifest says stays unknown.
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,20 @@ def map_of(saved: SavedMap, path: Path) -> DepthMap | LabelMap:
     if saved.values is None or not saved.facts:
         raise InputError(f"{path}: {_why_not(saved)}")
     try:
-        return map_from(saved.values, saved.facts)
+        result = map_from(saved.values, saved.facts)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
+    if saved.step is None or isinstance(result, LabelMap):
+        return result
+    return replace(result, rounded_to=max(saved.step, result.rounded_to or 0.0))
 
 
 def _why_not(saved: SavedMap) -> str:
+    if saved.facts and saved.stored is not None:
+        return (
+            f"neither the file nor its manifest says what its levels stand for ({saved.layout}); "
+            "use the .npy, .npz, .exr or .tiff of the same photograph"
+        )
     if saved.facts:
         return (
             f"a picture of a map ({saved.layout}), not its numbers; use the .npy, .npz, .exr, "
@@ -111,6 +119,8 @@ def read_saved(path: Path) -> SavedMap:
         raise InputError(f"{path}: it holds no pixels")
     if not saved.facts and saved.stored is not None:
         facts = recorded_facts(path)
+        if facts and saved.stored.dtype == np.uint16:
+            return replace(_levels(saved.layout, saved.stored, facts), facts_from="manifest")
         if facts:
             base = facts.get("label_base") or 0
             values = _zero_based(saved.stored, base) if base else saved.stored

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dpt_cli.formats.table import formats_of
 from dpt_cli.photos.source import is_same
 
 _MANIFEST_NAME = "manifest.jsonl"  # as in `pipeline.manifest`, which stands above this folder
@@ -55,9 +56,22 @@ def _facts(path: Path, kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(stamp, dict) or not isinstance(facts, dict):
         return {}
     settings = record.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
     # The one option of a bare array that its numbers do not show.
-    base = settings.get("label_base") if isinstance(settings, dict) else None
+    more = {"label_base": settings.get("label_base"), **_levels(kind, facts, settings)}
     try:
-        return facts | {"label_base": base} if is_same(path, stamp) else {}
+        return facts | more if is_same(path, stamp) else {}
     except KeyError:
         return {}
+
+
+def _levels(kind: str, facts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the levels of a 16-bit file stand for, as its text would say."""
+    if "step" not in facts:
+        return {}
+    if facts.get("quantity") == "depth":
+        entry = formats_of("depth").get(kind)
+        steps = dict(entry.fixed).get("steps_per_metre", 1000) if entry else None
+        return {} if steps is None else {"steps_per_metre": steps}
+    low, high = settings.get("range") or (facts.get("min"), facts.get("max"))
+    return {} if low is None or high is None else {"low": low, "high": high}

@@ -20,7 +20,7 @@ _SOFTWARE = {"Software": "dpt"}
 _PREFIX = "dpt:"
 _SIZES = ("map_hw", "network_hw", "photo_hw")
 _OBJECTS = ("calibration", "camera")
-_NUMBERS = ("min", "max")
+_NUMBERS = ("min", "max", "rounded_to")
 CLASSES = "ADE20K SceneParse150"
 
 
@@ -51,6 +51,8 @@ def facts_of(result: DepthMap | LabelMap) -> dict[str, Any]:
             "calibration": result.calibration and asdict(result.calibration),
             "camera": result.camera and asdict(result.camera),
         }
+        if result.rounded_to is not None:
+            meaning["rounded_to"] = result.rounded_to
     made = asdict(result.provenance)
     sizes = {key: it and list(it) for key, it in made.items() if key in _SIZES}
     return meaning | {key: it or None for key, it in made.items()} | sizes
@@ -99,6 +101,7 @@ def map_from(values: npt.NDArray[Any], facts: Facts) -> DepthMap | LabelMap:
             provenance,
             Calibration(**calibration) if calibration else None,
             Camera(**camera) if camera else None,
+            facts.get("rounded_to"),
         )
     except TypeError as error:
         raise ValueError(f"the description is damaged: {error}") from error

@@ -95,6 +95,8 @@ class DepthMap(_WithProvenance):
         provenance: What made it.
         calibration: How relative values became metres; None where they did not.
         camera: The camera, where it is known.
+        rounded_to: The difference of two neighbouring values in a 16-bit file that the map was
+            read from, after calibration that of the farthest values; None where there was none.
     """
 
     values: npt.NDArray[np.float32]
@@ -102,6 +104,7 @@ class DepthMap(_WithProvenance):
     provenance: Provenance = Provenance()
     calibration: Calibration | None = None
     camera: Camera | None = None
+    rounded_to: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -237,6 +237,5 @@ def _stem(name: str) -> str:
 def _facts(saved: Saved, more: Mapping[str, Any], started: float) -> dict[str, Any]:
     from dpt_cli.maps.facts import facts_of
 
-    rounded = {} if saved.rounded_to is None else {"rounded_to": saved.rounded_to}
     seconds = round(time.monotonic() - started, 3)
-    return {**facts_of(saved.depth_map), **rounded, **more, "seconds": seconds}
+    return {**facts_of(saved.depth_map), **more, "seconds": seconds}

@@ -108,8 +108,7 @@ class Record:
             if found["sha256"] != stamp["sha256"]:
                 raise InputError("changed while its map was made: run the same command again")
             rgb = decode_photo(data).rgb
-        depth_map, _ = read_depth(saved)
-        return self._written(depth_map, rgb, job, stamp, started, made["facts"]["device"])
+        return self._written(read_depth(saved), rgb, job, stamp, started, made["facts"]["device"])
 
     def _written(
         self,

@@ -22,13 +22,11 @@ class Saved:
 
     Attributes:
         depth_map: The map, in metres where it could be calibrated.
-        rounded_to: The step that its file rounded its numbers to; None where it did not.
         rgb: The photograph, uint8 (H, W, 3); None where none is wanted.
         recipe: What was added, as JSON values.
     """
 
     depth_map: "DepthMap"
-    rounded_to: float | None
     rgb: "npt.NDArray[np.uint8] | None"
     recipe: dict[str, Any]
 
@@ -58,7 +56,7 @@ class Additions:
         names = []
         for path in paths:
             try:
-                names.append(_photograph_of(path, read_depth(path)[0]))
+                names.append(_photograph_of(path, read_depth(path)))
             except InputError:
                 continue  # reported when it is converted
         return self.known.check(names)
@@ -71,7 +69,7 @@ class Additions:
         """
         from dpt_cli.calibration.scene import with_scene
 
-        depth_map, rounded_to = read_depth(path)
+        depth_map = read_depth(path)
         name = _photograph_of(path, depth_map)
         recipe = {
             "known": None if self.known is None else self.known.as_json(name),
@@ -79,7 +77,7 @@ class Additions:
         }
         rgb, recipe["photograph"] = self._photograph(path, depth_map)
         depth_map = with_scene(depth_map, name, self.known, self.fov_deg)
-        return Saved(depth_map, rounded_to, rgb, recipe)
+        return Saved(depth_map, rgb, recipe)
 
     def _photograph(
         self, path: Path, depth_map: "DepthMap"
@@ -115,8 +113,8 @@ class Additions:
 NOTHING_ADDED = Additions()
 
 
-def read_depth(path: Path) -> "tuple[DepthMap, float | None]":
-    """Return a saved depth map, and the step that its file rounded its numbers to.
+def read_depth(path: Path) -> "DepthMap":
+    """Return a saved depth map.
 
     Raises:
         InputError: It cannot be read, or is no depth map.
@@ -124,11 +122,10 @@ def read_depth(path: Path) -> "tuple[DepthMap, float | None]":
     from dpt_cli.formats.read import map_of, read_saved
     from dpt_cli.maps import DepthMap
 
-    saved = read_saved(path)
-    result = map_of(saved, path)
+    result = map_of(read_saved(path), path)
     if not isinstance(result, DepthMap):
         raise InputError(f"{path}: it holds labels, and only depth maps are converted")
-    return result, saved.step
+    return result
 
 
 def _photograph_of(path: Path, depth_map: "DepthMap") -> Path:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dpt_cli.formats.read import read_map
 from dpt_cli.formats.table import format_names, formats_of, save
 from dpt_cli.maps import DepthMap
+from dpt_cli.photos.source import stamp_of
 from front_door import FrontDoor, invoke, paths, pixels, written_in
 
 # Every format that shows no photograph; tests/test_points.py converts the others.
@@ -81,14 +83,81 @@ def test_a_bare_array_is_known_by_its_manifest(dpt: FrontDoor) -> None:
     invoke("convert", "elsewhere/a_depth.npy", "-o", "again", code=3)
 
 
-def test_16_bits_are_taken_and_their_rounding_is_told(maps: Path) -> None:
-    result = invoke("convert", maps / "a_depth16.png", "-o", "again", "--format", "npy")
+def test_16_bits_are_read_and_every_file_made_of_them_says_so(maps: Path) -> None:
+    kinds = (*EXACT, "png16", "color")
+    result = invoke("convert", maps / "a_depth16.png", "-o", "again", "--format", ",".join(kinds))
     exact = MAPS["a"].values
     step = float(exact.max() - exact.min()) / 65535
     # And a float32's rounding.
     np.testing.assert_allclose(np.load("again/a_depth.npy"), exact, atol=0.51 * step + 1e-6)
     assert f"rounded before, to steps of {step:.6g}" in result.stderr
-    assert f"rounded before: {step:.6g}" in invoke("info", "again/a_depth.npy").stdout
+    shutil.copytree("again", "alone", ignore=shutil.ignore_patterns("manifest.jsonl"))
+    for kind in kinds:
+        # Bare arrays are described by their manifest.
+        folder = "again" if kind in ("npy", "pfm") else "alone"
+        words = invoke("info", f"{folder}/a{formats_of('depth')[kind].suffix}").stdout
+        assert f"rounded before: {step:.6g}" in words, kind
+    again = read_map("alone/a_depth.npz")
+    assert isinstance(again, DepthMap)
+    assert again.rounded_to == pytest.approx(step)
+
+
+def test_a_calibrated_map_has_the_step_of_its_farthest_point(maps: Path) -> None:
+    known = ("--known", "5,5=2m", "--known", "40,30=3m", "--known", "60,40=2.5m")
+    invoke("convert", maps / "a_depth16.png", "-o", "again", "--format", "npz", *known)
+    made = read_map("again/a_depth.npz")
+    assert isinstance(made, DepthMap)
+    assert made.calibration is not None
+    exact = MAPS["a"].values
+    step = float(exact.max() - exact.min()) / 65535
+    assert made.span is not None
+    far, fit = made.span[1], made.calibration
+    beyond = 1 / (fit.scale * (float(exact.min()) - step) + fit.shift)
+    # The derivative at the farthest point, against the difference.
+    assert made.rounded_to == pytest.approx(beyond - far, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("small", ("--format", "png16,npy")),
+        ("small", ("--format", "png16,npy", "--range", "0.5,2.5")),
+        ("metric", ("--format", "png16,npy")),
+        ("metric", ("--for", "kitti")),
+    ],
+)
+def test_16_bits_without_a_text_are_read_by_their_manifest(
+    dpt: FrontDoor, model: str, options: tuple[str, ...]
+) -> None:
+    dpt.photograph("a.png", 66, 50)
+    dpt("depth", "a.png", "-o", "out", "--model", model, *options)
+    path = next(Path("out").glob("a*.png"))
+    before = read_map(path)
+    assert isinstance(before, DepthMap)
+    strip_text(path)
+    after = read_map(path)
+    assert isinstance(after, DepthMap)
+    # Text has nine digits.
+    np.testing.assert_allclose(after.values, before.values, rtol=1e-6)
+    assert json.loads(invoke("info", path, "--json").stdout)["facts_from"] == "manifest"
+    manifest = Path("out/manifest.jsonl")
+    lines = manifest.read_text(encoding="ascii")
+    manifest.write_text(lines.replace('"min"', '"other"').replace('"unit"', '"unknown"'))
+    if model == "small" and "--range" not in options:
+        assert "levels" in invoke("convert", path, "-o", "x", code=3).stderr
+
+
+def strip_text(path: Path) -> None:
+    """Take the description out of a PNG, and let the manifest know the file as it is then."""
+    Image.fromarray(pixels(path)).save(path)
+    stamp = stamp_of(path)
+    manifest = path.parent / "manifest.jsonl"
+    records = [json.loads(line) for line in manifest.read_text(encoding="ascii").splitlines()]
+    for record in records:
+        for kind, name in record["outputs"].items():
+            if name == path.name:
+                record["files"][kind] = stamp
+    manifest.write_text("".join(json.dumps(it) + "\n" for it in records), encoding="ascii")
 
 
 def test_a_folder_gives_each_map_once_and_is_continued(maps: Path) -> None:
