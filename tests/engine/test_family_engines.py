@@ -1,6 +1,7 @@
 """Every engine and precision runs the networks that share DPT's decoder."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,5 +103,5 @@ def test_int8_runs_and_says_its_drift(kind: str, home: Path, tmp_path: Path) -> 
     engine = load_openvino(spec, path, sha256, "int8", lambda _line: None)
     image = formula.image(sizes(kind)[1])
     print(f"{kind}: {engine.remark}")
-    assert "int8 moves the map by" in engine.remark
+    assert re.search(r"\d\.\d+%", engine.remark)
     assert np.isfinite(engine(image)[0].values).all()
