@@ -2,8 +2,8 @@
 
     python benchmarks/family.py anything-v2-small dinov2-small-nyu beit-base-384
 
-Both sides read the same formula-filled file in the Hub's layout and turn the same photograph into a
-map of its size, on torch and the CPU, in fp32, each in a process of its own. They take turns, and
+Both sides read the same formula-filled file in the Hub's layout and turn the same photograph, resized
+to the same network size, into a map, on torch and the CPU, in fp32, each in a process of its own. They take turns, and
 medians are printed. On a busy machine the ratio of CPU times says more than that of wall times.
 Needs transformers.
 """
@@ -99,17 +99,21 @@ def _ours(model: str, folder: Path) -> Callable[[RGB], Any]:
 
 def _theirs(model: str, folder: Path) -> Callable[[RGB], Any]:
     from dpt_cli.checkpoint.registry import load_registry
+    from dpt_cli.photos.decode import read_rgb
+    from dpt_cli.predict.preprocess import network_size
 
     network = _architecture_twin(model).load(folder)
     import torch
     from transformers import DPTImageProcessor
 
     spec = load_registry().find("depth", model)
-    height, width = spec.input.target_hw
+    photo_hw = read_rgb(PHOTOGRAPH).shape[:2]
+    # Its own rule is always "minimal", which gives Depth Anything half of its authors' pixels.
+    height, width = network_size(
+        (photo_hw[0], photo_hw[1]), spec.input.target_hw, spec.multiple_of, spec.input.resize
+    )
     processor = DPTImageProcessor(
         size={"height": height, "width": width},
-        keep_aspect_ratio=True,
-        ensure_multiple_of=spec.multiple_of,
         resample=3,
         image_mean=spec.input.mean,
         image_std=spec.input.std,
