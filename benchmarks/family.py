@@ -4,8 +4,8 @@
 
 Both sides read the same formula-filled file in the Hub's layout. They turn the same photograph,
 resized to the same network size, into a map, on torch and the CPU in fp32, each in a process of its
-own. They take turns, and medians are printed. On a busy machine the ratio of CPU times says more than
-that of wall times. Needs transformers.
+own. They take turns, and medians are printed. On a busy machine the ratio of CPU times says more
+than that of wall times. Needs transformers.
 """
 
 import json

@@ -335,7 +335,8 @@ def test_maps_are_not_taken_for_photographs(
 
 
 @pytest.mark.parametrize(
-    ("options", "suffix"), [(("--format", "tiff"), "_depth.tiff"), (("--for", "controlnet"), ".png")]
+    ("options", "suffix"),
+    [(("--format", "tiff"), "_depth.tiff"), (("--for", "controlnet"), ".png")],
 )
 def test_maps_in_other_formats_are_not_taken_for_photographs(
     dpt: FrontDoor, options: tuple[str, ...], suffix: str
