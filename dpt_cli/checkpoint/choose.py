@@ -23,9 +23,13 @@ def choose_model(
     Raises:
         RegistryError: There is no model of that name, or the file fits architectures that its
             tensors cannot tell apart.
+        CheckpointError: The file is published for another model than the one that is named.
     """
     default = registry.find(task, model)
-    if model is not None or weights is None or not weights.is_file():
+    if weights is None or not weights.is_file():
+        return default, ""
+    if model is not None:
+        _refuse_anothers(registry.of_task(task), default, weights)
         return default, ""
     rows = sorted(registry.of_task(task), key=lambda row: row is not default)
     try:
@@ -43,14 +47,27 @@ def choose_model(
     return fits[0], f"using the model {fits[0].name}, which {weights.name} fits{_others(fits[1:])}"
 
 
+def _refuse_anothers(rows: Sequence[CheckpointSpec], row: CheckpointSpec, weights: Path) -> None:
+    """Refuse a file that is published for other rows of the task, but not for this one.
+
+    Its tensors may fit all the same: relative depth would then pass for metres.
+    """
+    owners = [it.name for it in _published(rows, weights)]
+    if owners and row.name not in owners:
+        raise CheckpointError(
+            f"{weights} is the published file of {' and '.join(owners)}, not of {row.name}: "
+            f"use --model {owners[0]}, or leave out --model"
+        )
+
+
 def _published(rows: Sequence[CheckpointSpec], weights: Path) -> list[CheckpointSpec]:
-    """Return the row whose published file this is, by its content."""
+    """Return the rows whose published file this is, by its content."""
     if not any(row.sha256s for row in rows):
         return []
     from dpt_cli.checkpoint.integrity import sha256_of
 
     sha256 = sha256_of(weights)
-    return [row for row in rows if sha256 in row.sha256s][:1]
+    return [row for row in rows if sha256 in row.sha256s]
 
 
 def _fitting(rows: Sequence[CheckpointSpec], weights: Path) -> list[CheckpointSpec]:

@@ -11,7 +11,7 @@ import numpy as np
 from dpt_cli.errors import InputError
 from dpt_cli.evaluation.pairs import Pair, Pairs
 from dpt_cli.evaluation.run import Scored, failed, guarded
-from dpt_cli.evaluation.truth import Quantity, read_array
+from dpt_cli.evaluation.truth import Quantity, measured, read_array
 from dpt_cli.formats.read import read_map
 from dpt_cli.formats.table import formats_of
 from dpt_cli.maps import DepthMap, LabelMap
@@ -29,11 +29,12 @@ class Others:
 
     Attributes:
         quantity: What their numbers are.
-        scale: Stored steps per metre, or per unit of inverse depth.
+        scale: Stored steps per metre, or per unit of inverse depth; None for 1, which whole numbers
+            do not take.
     """
 
     quantity: Quantity
-    scale: float = 1.0
+    scale: float | None = 1.0
 
 
 @dataclass
@@ -121,5 +122,13 @@ def _bare(path: Path, others: Others) -> DepthMap:
     stored = read_array(path)
     if stored.ndim != 2:
         raise InputError(f"{path}: expected one number per pixel, got {stored.shape}")
-    values = (stored.astype(np.float64) / others.scale).astype(np.float32)
-    return DepthMap(values, "depth" if others.quantity == "depth" else "inverse_depth")
+    if others.scale is None and stored.dtype.kind in "ui":
+        raise InputError(
+            f"{path} holds whole numbers ({stored.dtype}), and nothing is aligned: say how many of "
+            "them are one metre with --predicted-scale, such as 1000 for millimetres"
+        )
+    values = stored.astype(np.float64) / (others.scale or 1.0)
+    if others.quantity == "depth":
+        # Zero is how pictures say that there is no depth, not a depth of zero.
+        return DepthMap(measured(values).astype(np.float32), "depth")
+    return DepthMap(values.astype(np.float32), "inverse_depth")

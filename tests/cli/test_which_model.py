@@ -90,9 +90,17 @@ def test_a_file_that_only_a_name_can_tell_asks_for_the_model(desk: FrontDoor) ->
     assert np.load("out/a_depth.npy").std() > 0
 
 
+def test_a_published_file_is_refused_for_a_model_that_its_tensors_fit_too(desk: FrontDoor) -> None:
+    path = desk.weights("given.pth", weights("anything"))
+    error = run(desk, "--weights", path, "--model", "old", code=4).splitlines()[-1]
+    assert "is the published file of new, not of old: use --model new" in error
+    assert written_in(Path("out")) == set()
+    run(desk, "--weights", path, "--model", "new")
+
+
 @pytest.mark.parametrize(("given", "asked"), [("anything", "first"), ("midas", "new")])
 def test_a_file_of_another_family_is_refused(desk: FrontDoor, given: str, asked: str) -> None:
-    path = desk.weights("given.safetensors", weights(given))
+    path = desk.weights("given.safetensors", weights(given).replace(b"format", b"Format"))
     error = run(desk, "--weights", path, "--model", asked, code=4).splitlines()[-1]
     assert error.startswith(f"Error: {path} does not fit the architecture of this model: ")
     assert written_in(Path("out")) == set()

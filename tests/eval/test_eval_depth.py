@@ -351,7 +351,17 @@ def test_maps_of_other_programs_are_told_what_they_are(dpt: FrontDoor) -> None:
     )
 
 
-@pytest.mark.parametrize("damage", ["missing", "nan", "nan in a larger map", "size", "relative"])
+def test_whole_numbers_of_others_are_not_taken_for_metres(dpt: FrontDoor) -> None:
+    photos, truths = folders(dpt, 1)
+    miniature.write_png16(dpt.desk / "maps/a0.png", miniature.depth_m(0), 1000)
+    options = (photos, truths, "--truth-scale", "1000", "--predictions", "maps")
+    refused = dpt("eval", "depth", *options, "--predicted", "depth", "--alignment", "none", code=1)
+    assert "--predicted-scale" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "damage", ["missing", "nan", "zero", "nan in a larger map", "size", "relative"]
+)
 def test_a_saved_map_that_cannot_be_scored_is_named(dpt: FrontDoor, damage: str) -> None:
     photos, truths = folders(dpt, 2)
     (dpt.desk / "maps").mkdir()
@@ -364,6 +374,8 @@ def test_a_saved_map_that_cannot_be_scored_is_named(dpt: FrontDoor, damage: str)
         path.unlink()
     elif damage == "nan":
         np.save(path, np.where(np.eye(48, 64) > 0, np.nan, miniature.depth_m(0)))
+    elif damage == "zero":  # as others write that there is no depth
+        np.save(path, np.where(np.eye(48, 64) > 0, 0, miniature.depth_m(0)))
     elif damage == "nan in a larger map":
         np.save(path, np.where(np.eye(96, 128) > 0, np.nan, miniature.depth_m(0, 96, 128)))
     elif damage == "size":

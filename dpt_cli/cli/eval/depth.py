@@ -74,9 +74,9 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
     "--predicted-scale",
     cls=OneRunOption,
     type=PositiveNumber(),
-    default=1.0,
     metavar="N",
-    help="How many steps of --predicted maps are a metre, or a unit.  [default: 1]",
+    help="How many steps of --predicted maps are a metre, or a unit.  [default: 1; of whole numbers "
+    "with --alignment none, it has to be given]",
 )
 @click.option(
     "--alignment",
@@ -117,7 +117,7 @@ def depth(
     truth: str,
     truth_scale: float | None,
     predicted: str | None,
-    predicted_scale: float,
+    predicted_scale: float | None,
     alignment: str | None,
     cap: float | None,
     crop: str | None,
@@ -167,7 +167,9 @@ def depth(
         pairs = pair_by_list(chosen.pairs_file, truth_of)
     else:
         pairs = pair_by_name(*two_paths(chosen), DEPTH_SUFFIXES, truth_of)
-    others = Others(predicted, predicted_scale) if predicted else None  # type: ignore[arg-type]  # click checked it
+    # Every alignment fits a scale anyway.
+    scale = predicted_scale or (None if protocol.alignment == "none" else 1.0)
+    others = Others(predicted, scale) if predicted else None  # type: ignore[arg-type]  # click checked it
     run_eval(chosen, specs, pairs, protocol, name, is_changed=protocol != base, others=others)
 
 
