@@ -87,8 +87,8 @@ def in_protocol(
         return spec
     if not spec.hub_protocol:
         raise ArgumentError(
-            f"--protocol hub is for weights that Intel put on the Hub, and {spec.id} is not: "
-            "leave out --protocol, or use another --model"
+            f"--protocol hub is for models whose protocol on the Hub dpt knows, and {spec.id} has "
+            "none: leave out --protocol, or use another --model"
         )
     if resolution is not None or multiple_of is not None:
         height, width = spec.input.target_hw

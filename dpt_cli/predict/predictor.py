@@ -4,6 +4,7 @@ These are plain functions over plain data, so that any scheduler can run them. `
 one after the other.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpt_cli.checkpoint.specs import CheckpointSpec
-from dpt_cli.errors import OutOfMemoryError
+from dpt_cli.errors import InputError, OutOfMemoryError
 from dpt_cli.maps import Camera, DepthMap, LabelMap, Provenance, Quantity
 from dpt_cli.photos.decode import Photo
 from dpt_cli.predict.arguments import check_batch_size, in_pythons_words
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 # Of a map: the photograph's, the network's, or its longer side [px].
 MapSize = Literal["photo", "network"] | int
+# Largest area of a network size, over its target's. Where a strip's shorter side has to meet the
+# target, the network would take all memory and days: attention grows with the area's square.
+_MAX_TARGETS = 64
 MapT = TypeVar("MapT", DepthMap, LabelMap)
 
 
@@ -63,14 +67,21 @@ def prepare(
         spec: The weights' row.
         target_hw: Size the network size aims at [px], instead of the row's.
         multiple_of: What both its sides are multiples of [px], instead of the row's.
+
+    Raises:
+        InputError: The photograph is a strip so long that the network would not come to an end.
     """
     photo_hw = photo.rgb.shape[0], photo.rgb.shape[1]
+    target_hw = target_hw or spec.input.target_hw
     network_hw = network_size(
-        photo_hw,
-        target_hw or spec.input.target_hw,
-        multiple_of or spec.multiple_of,
-        spec.input.resize,
+        photo_hw, target_hw, multiple_of or spec.multiple_of, spec.input.resize
     )
+    if math.prod(network_hw) > _MAX_TARGETS * math.prod(target_hw):
+        (height, width), (network_h, network_w) = photo_hw, network_hw
+        raise InputError(
+            f"its {width}x{height} px are too long a strip: {spec.id} would run at "
+            f"{network_w}x{network_h} px; cut it into pieces"
+        )
     image = network_input(photo.rgb, network_hw, spec.input)
     return Prepared(image, photo_hw, photo.focal_px)
 

@@ -56,6 +56,15 @@ def test_one_bad_photograph_does_not_stop_the_others(
     assert written_in(Path("../out")) == {"a_depth.png", "c_depth.png"}
 
 
+def test_a_strip_that_would_never_end_is_refused(dpt: FrontDoor) -> None:
+    # The shorter side meets its target, so that the network would see 10,000 px and more.
+    dpt.photograph("strip.png", width=90, height=10_000)
+    dpt.photograph("a.png")
+    result = dpt("depth", ".", "-o", "../out", code=3)
+    assert paths(result) == ["../out/a_depth.png"]
+    assert "strip.png: its 90x10000 px are too long a strip" in result.stderr
+
+
 def test_reasons_are_grouped_the_most_frequent_first(dpt: FrontDoor) -> None:
     for name in ("a.png", "b.png", "c.png"):
         dpt.photograph(name)
