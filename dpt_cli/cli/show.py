@@ -5,6 +5,7 @@ import unicodedata
 from typing import Any
 
 from dpt_cli.bench.estimate import count_operations
+from dpt_cli.checkpoint.fetch import why_no_download
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli.console import put
 from dpt_cli.cli.eval.measurement import LABELS
@@ -53,7 +54,9 @@ def facts_of_model(row: CheckpointSpec, resolution_hw: tuple[int, int] | None) -
         "quantity": row.output.quantity,
         "meaning": row.meaning,
         "licence": row.licence,
+        "commercial": row.commercial,
         "sources": [str(source) for source in row.sources],
+        "why_no_sources": None if row.sources else why_no_download(row),
         "reported": row.reported,
         "published": [
             {
@@ -86,8 +89,8 @@ def show_model(facts: dict[str, Any]) -> None:
     _line("operations", f"{gflop:,.1f} GFLOP at {width} by {height} px")
     _line("input", _input(facts["input"]))
     _line("output", facts["meaning"])
-    _line("licence", facts["licence"])
-    for source in facts["sources"] or ["none: the weights were never published"]:
+    _line("licence", facts["licence"] + ("" if facts["commercial"] else ": no commercial use"))
+    for source in facts["sources"] or [f"none: {facts['why_no_sources']}"]:
         _line("source", source)
     _line("reported", facts["reported"])
     for it in facts["published"]:

@@ -43,8 +43,21 @@ def test_the_typo_of_table_6_is_noted(hybrid: dict[str, Any]) -> None:
 
 def test_people_get_the_same_facts(dpt: FrontDoor) -> None:
     text = dpt("models", "show", "depth/unpublished", "--resolution", "192x96").stdout
-    assert "never published" in text
+    assert "ever published" in text
     assert "GFLOP at 192 by 96 px" in text
+
+
+def test_weights_that_are_not_downloaded_are_not_called_unpublished() -> None:
+    text = " ".join(invoke("models", "show", "anything-v2-base").stdout.split())
+    assert "CC-BY-NC-4.0: no commercial use" in text
+    assert "get depth_anything_v2_vitb.pth from https://huggingface.co/depth-anything/" in text
+    assert "published" not in text
+
+
+def test_figures_on_data_that_a_network_was_trained_on_say_so() -> None:
+    (facts,) = json.loads(invoke("models", "show", "beit-base-384", "--json").stdout)
+    trained = {it["dataset"] for it in facts["published"] if "trained on it" in it["source"]}
+    assert trained == {"kitti", "nyu"}
 
 
 def test_an_unknown_model_is_a_usage_error(dpt: FrontDoor) -> None:

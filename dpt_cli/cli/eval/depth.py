@@ -75,8 +75,8 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
     cls=OneRunOption,
     type=PositiveNumber(),
     metavar="N",
-    help="How many steps of --predicted maps are a metre, or a unit.  [default: 1; of whole numbers "
-    "with --alignment none, it has to be given]",
+    help="How many steps of --predicted maps are a metre, or a unit.  [default: 1; needed for "
+    "whole numbers with --alignment none]",
 )
 @click.option(
     "--alignment",
