@@ -1,4 +1,4 @@
-"""The cores and the free memory of this machine.
+"""The cores, the free memory and the bf16 instructions of this machine.
 
 psutil reads the same figures of /proc, but knows neither the limits of control groups nor the
 memory that malloc keeps, so that most of this would remain.
@@ -18,6 +18,16 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def has_bf16() -> bool | None:
+    """Tell whether this CPU has instructions for bf16; None where the system does not list them."""
+    listed = {"flags", "Features"}  # on x86 and on ARM
+    for line in lines_of(_PROC / "cpuinfo"):
+        name, _, values = line.partition(":")
+        if name.strip() in listed:
+            return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(values.split())
+    return None
 
 
 def free_memory() -> int | None:

@@ -32,8 +32,8 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "checkpoint": ({"torch", "huggingface_hub", "httpx2"}, {"model", "errors", "host"}),
     "checkpoint.registry": (set(), {"model.config", "model.architectures", "errors"}),
     "checkpoint.specs": (set(), {"model.config", "errors"}),
-    "engine": ({"numpy", "torch", "openvino", "nncf"}, {"model", "errors"}),
-    "engine.choice": (set(), {"errors"}),
+    "engine": ({"numpy", "torch", "openvino", "nncf"}, {"model", "errors", "host"}),
+    "engine.choice": (set(), {"errors", "host"}),
     "engine.openvino.engine": ({"numpy"}, {"errors"}),
     "formats": ({"numpy"}, {"maps", "photos", "errors"}),
     "formats.entry": (set(), {"maps", "errors"}),
@@ -47,7 +47,7 @@ _FOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "predict.pictures": ({"numpy", "PIL"}, {"photos"}),
     "predict": (
         {"numpy", "cv2", "PIL"},
-        {"photos", "checkpoint", "engine", "maps", "metrics", "model.config", "errors"},
+        {"photos", "checkpoint", "engine", "maps", "metrics", "model.config", "errors", "host"},
     ),
     "pipeline": (
         {"numpy"},

@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from dpt_cli.bench.rows import Row
 
 
-def advise(rows: Sequence[Row]) -> str:
-    """Return advice that follows from the measured rows alone."""
+def advise(rows: Sequence[Row], *, has_bf16: bool = False) -> str:
+    """Return advice that follows from the measured rows.
+
+    Args:
+        rows: All rows.
+        has_bf16: Whether the CPU has bf16 in hardware.
+    """
     measured = [row for row in rows if row.is_measured]
     if not measured:
         sentences = ["Nothing was measured."]
@@ -14,10 +19,16 @@ def advise(rows: Sequence[Row]) -> str:
         sentences = ["Only one setting was measured, so there is nothing to compare."]
     else:
         sentences = [_compare(measured)]
+    if has_bf16 and any(row.device == "cpu" for row in measured) and not _have_bf16(rows):
+        sentences.append("This CPU has bf16 in hardware: compare --precision fp32,bf16.")
     too_large = [row for row in rows if row.status in ("skipped", "out of memory")]
     if too_large:
         sentences.append(f"Does not fit into memory: {_listed(too_large, rows)}.")
     return " ".join(sentences)
+
+
+def _have_bf16(rows: Sequence[Row]) -> bool:
+    return any(row.setting.precision == "bf16" for row in rows)
 
 
 def _compare(measured: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from dpt_cli.host import figure_in_kb, free_memory, lines_of, num_cores
+from dpt_cli.host import figure_in_kb, free_memory, has_bf16, lines_of, num_cores
 
 _PROC = Path("/proc")
 _FORGET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
@@ -22,6 +22,7 @@ class Machine:
 
     Attributes:
         cpu: The processor's name.
+        has_bf16: Whether the CPU has instructions for bf16.
         num_cores: Cores this process may use.
         num_threads: Threads torch uses.
         memory_bytes: Installed memory.
@@ -33,6 +34,7 @@ class Machine:
     """
 
     cpu: str
+    has_bf16: bool | None
     num_cores: int
     num_threads: int
     memory_bytes: int | None
@@ -49,6 +51,7 @@ def describe_machine(device: str) -> Machine:
     properties = torch.cuda.get_device_properties(device) if is_gpu else None
     return Machine(
         cpu=_cpu_name(),
+        has_bf16=has_bf16(),
         num_cores=num_cores(),
         num_threads=torch.get_num_threads(),
         memory_bytes=figure_in_kb(_PROC / "meminfo", "MemTotal"),

@@ -10,6 +10,7 @@ from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.doctor.check import Check
 from dpt_cli.engine import Engine, RawOutput, choice
 from dpt_cli.errors import DptError
+from dpt_cli.host import has_bf16
 from dpt_cli.photos.decode import read_photo
 from dpt_cli.predict.conversion import PHOTOGRAPHS, TOLERANCE
 from dpt_cli.predict.load import Weights, find_weights, load_engine
@@ -66,10 +67,23 @@ def ways() -> list[Way]:
     install = "pip install 'dpt-vision[openvino]'"
     missing = ("", "") if choice.has_openvino() else ("OpenVINO is not installed", install)
     found.append(Way("openvino", "cpu", "fp32", *missing))
+    found.append(Way("openvino", "cpu", "bf16", *(missing if missing[0] else _bf16_obstacle())))
     if not missing[0] and importlib.util.find_spec("nncf") is None:
         missing = ("nncf is not installed", "pip install 'dpt-vision[int8]'")
     found.append(Way("openvino", "cpu", "int8", *missing))
     return found
+
+
+def _bf16_obstacle() -> tuple[str, str]:
+    """Return why this CPU does not compute in bf16 itself, and what to do; empty if it does."""
+    if has_bf16():
+        return "", ""
+    if has_bf16() is None:
+        return (
+            "this system does not list the instructions of its CPU",
+            "'dpt bench --engine openvino --precision fp32,bf16' shows whether bf16 is faster here",
+        )
+    return "this CPU has no bf16 in hardware", "use --precision fp32"
 
 
 def check_engines(spec: CheckpointSpec) -> Iterator[Check]:

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 
 from dpt_cli.checkpoint.stamp import own_folder
 from dpt_cli.doctor.check import Check
-from dpt_cli.host import free_memory, num_cores
+from dpt_cli.host import free_memory, has_bf16, num_cores
 from dpt_cli.version import __version__
 
 # What is imported, and for optional packages how they are installed.
@@ -36,6 +36,7 @@ _VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
 )
 _MAX_WAIT_S = 5.0
+_IN_HARDWARE = {True: "in hardware", False: "not in hardware", None: "unknown"}
 
 
 def environment() -> dict[str, Any]:
@@ -50,7 +51,8 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "packages": {name: _version(name, extra) for name, extra in PACKAGES.items()},
         "devices": {
-            "cpu": f"{num_cores()} cores, {torch.get_num_threads()} threads",
+            "cpu": f"{num_cores()} cores, {torch.get_num_threads()} threads, bf16 "
+            f"{_IN_HARDWARE[has_bf16()]}",
             **{
                 f"cuda:{index}": torch.cuda.get_device_name(index)
                 for index in range(torch.cuda.device_count())

@@ -58,14 +58,15 @@ def load_openvino(
         spec: The weights' row.
         weights: The file.
         sha256: Hash of its content.
-        precision: `fp32` or `int8`.
+        precision: `fp32`, `bf16` or `int8`; bf16 runs the fp32 conversion.
         notify: Receives lines for the user.
         must_keep: Raise rather than convert for this process alone.
 
     Raises:
         CheckpointError: The file is damaged or does not fit the row's architecture.
         ConversionError: It cannot be converted, kept or run on OpenVINO; torch may be able to.
-        DeviceError: int8 weights have to be made and NNCF is not installed, or memory is short.
+        DeviceError: int8 weights have to be made and NNCF is not installed, OpenVINO does not
+            compute in bf16 on this CPU, or memory is short.
     """
     return _load(spec, weights, sha256, precision, notify, must_keep=must_keep)[0]
 
@@ -85,17 +86,22 @@ def _load(
     *,
     must_keep: bool,
 ) -> Loaded:
-    of = made_of(spec, sha256, precision)
+    in_bf16 = precision == "bf16"
+    stored = "fp32" if in_bf16 else precision
+    of = made_of(spec, sha256, stored)
 
     def make(work: Path) -> Loaded:
-        if precision != "int8":
-            return _export(spec, weights, work, of, notify)
+        if stored == "fp32":
+            engine, conversion = _export(spec, weights, work, of, notify)
+            if in_bf16:
+                engine = OpenVinoEngine(conversion, notify, in_bf16=True)
+            return engine, conversion
         require_nncf()
         fp32 = _load(spec, weights, sha256, "fp32", notify, must_keep=False)
         return _quantize(spec, fp32, work, of, notify)
 
-    place = converted_path(sha256, spec.architecture, precision)
-    return open_or_make(place, of, make, notify, must_keep=must_keep)
+    place = converted_path(sha256, spec.architecture, stored)
+    return open_or_make(place, of, make, notify, must_keep=must_keep, in_bf16=in_bf16)
 
 
 def _export(

@@ -22,7 +22,13 @@ Make = Callable[[Path], Loaded]
 
 
 def open_or_make(
-    place: Path, of: Mapping[str, str], make: Make, notify: Notify, *, must_keep: bool
+    place: Path,
+    of: Mapping[str, str],
+    make: Make,
+    notify: Notify,
+    *,
+    must_keep: bool,
+    in_bf16: bool = False,
 ) -> Loaded:
     """Load a conversion, or make one.
 
@@ -32,6 +38,7 @@ def open_or_make(
         make: Makes one.
         notify: Receives lines for the user.
         must_keep: Raise rather than make one for this process alone.
+        in_bf16: Compute an fp32 conversion in bf16; what `make` returns must do so, too.
 
     Raises:
         ConversionError: It cannot be made, kept or run.
@@ -40,7 +47,7 @@ def open_or_make(
     for folder in (place, *_private(place)):
         try:
             conversion = Conversion.open(folder, of)
-            return OpenVinoEngine(conversion, notify), conversion
+            return OpenVinoEngine(conversion, notify, in_bf16=in_bf16), conversion
         except FileNotFoundError:
             pass
         except DamagedError as error:

@@ -11,6 +11,7 @@ from dpt_cli.checkpoint.registry import load_registry
 from dpt_cli.checkpoint.specs import CheckpointSpec, Protocol, Task
 from dpt_cli.engine.choice import no_graphs, resolve_engine
 from dpt_cli.errors import ConversionError, DeviceError, FetchError
+from dpt_cli.host import has_bf16
 from dpt_cli.maps import DepthMap, LabelMap
 from dpt_cli.predict.arguments import (
     check_choice,
@@ -103,7 +104,7 @@ def load_engine(
         from dpt_cli.predict.conversion import load_openvino
 
         asked = "fp32" if precision == "auto" else precision
-        has_choice = engine == "auto" and asked == "fp32"
+        has_choice = engine == "auto" and asked != "int8"
         try:
             return load_openvino(
                 spec, weights.path, weights.sha256, asked, notify, must_keep=has_choice
@@ -116,7 +117,13 @@ def load_engine(
     from dpt_cli.engine.torch.engine import TorchEngine
 
     network = load_network(weights.path, spec.architecture, sha256=weights.sha256)
-    return TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
+    on_torch = TorchEngine(network, device, precision, cuda_graphs=cuda_graphs)
+    if (on_torch.device, on_torch.precision) == ("cpu", "bf16") and has_bf16() is False:
+        notify(
+            "This CPU has no bf16 in hardware: torch emulates it, usually slower than "
+            "--precision fp32"
+        )
+    return on_torch
 
 
 class LoadOptions(TypedDict, total=False):
@@ -173,7 +180,7 @@ def load(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `auto` (fp16 on CUDA, fp32 elsewhere), `fp32`, `fp16`, `bf16` or `int8`.
         engine: `auto` (OpenVINO for int8, and where it is installed and the run is on a CPU in
-            fp32; torch elsewhere), `torch` or `openvino`.
+            fp32, or in bf16 if the CPU has it in hardware; torch elsewhere), `torch` or `openvino`.
         resolution: Size at which the network runs [px]: a side, or (height, width).
         multiple_of: What both sides of the network size are rounded to multiples of [px]; None for
             the weights' own, which is 16 for DPT. 32 gives its authors' network sizes.

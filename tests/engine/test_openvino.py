@@ -136,13 +136,13 @@ def test_bench_measures_it(dpt: FrontDoor) -> None:
     assert document["engine"] == "openvino"
     # fp32 on torch is what drift is measured from only where torch is the engine.
     assert [row["status"] for row in document["rows"]] == ["measured"]
-    refused = dpt("bench", "--engine", "openvino", "--precision", "bf16", code=1)
-    assert "not on cpu in bf16" in refused.stderr
+    refused = dpt("bench", "--engine", "openvino", "--precision", "fp16", code=1)
+    assert "not on cpu in fp16" in refused.stderr
 
 
 @pytest.mark.parametrize(
     ("device", "precision", "expected"),
-    [("cpu", "auto", "openvino"), ("cpu", "bf16", "torch"), ("cuda", "auto", "torch")],
+    [("cpu", "auto", "openvino"), ("cpu", "fp16", "torch"), ("cuda", "auto", "torch")],
 )
 def test_auto_takes_it_on_a_cpu_in_fp32(device: str, precision: str, expected: str) -> None:
     assert resolve_engine("auto", device, precision) == expected
@@ -151,8 +151,8 @@ def test_auto_takes_it_on_a_cpu_in_fp32(device: str, precision: str, expected: s
 def test_what_it_cannot_do_is_refused() -> None:
     with pytest.raises(DeviceError, match="not on cuda"):
         resolve_engine("openvino", "cuda", "auto")
-    with pytest.raises(DeviceError, match="bf16"):
-        resolve_engine("openvino", "cpu", "bf16")
+    with pytest.raises(DeviceError, match="fp16"):
+        resolve_engine("openvino", "cpu", "fp16")
 
 
 def test_without_it_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

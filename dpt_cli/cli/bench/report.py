@@ -25,7 +25,7 @@ def report(
     interrupted: bool,
 ) -> None:
     """Print the rows as a table or JSON, and write the files that were asked for."""
-    advice = advise(rows)
+    advice = advise(rows, has_bf16=machine.has_bf16 is True)
     if options.as_json:
         document = {
             "schema": _SCHEMA,

@@ -122,6 +122,8 @@ def _lines(rows: Sequence[Row], machine: Machine, peaks: Mapping[str, Peaks]) ->
         f"machine: {where}{machine.cpu}, {counted(machine.num_cores, 'core')}, "
         f"{counted(machine.num_threads, 'thread')}, torch {machine.torch}"
     )
+    if machine.has_bf16 is not None:
+        lines.append(f"bf16: {'' if machine.has_bf16 else 'not '}in this CPU's hardware")
     lines += [
         f"peak in {precision}: matrix product {peak.matrix / 1e9:,.0f} GFLOP/s, convolution "
         f"{peak.convolution / 1e9:,.0f} GFLOP/s"

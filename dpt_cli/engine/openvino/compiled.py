@@ -8,7 +8,7 @@ import hashlib
 import platform
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,8 +31,6 @@ from dpt_cli.engine.openvino.keep import write_durably, write_record
 COMPILED_FOLDER = "compiled"
 
 _SETTINGS = {
-    # For layers that are not int8. Otherwise OpenVINO uses bf16 if the CPU supports it.
-    "INFERENCE_PRECISION_HINT": "f32",
     "PERFORMANCE_HINT": "LATENCY",
     # With OPTIMIZE_SIZE, OpenVINO 2026.4.1 reads back a hybrid that fails at 384 x 384.
     "CACHE_MODE": "OPTIMIZE_SPEED",
@@ -52,8 +50,12 @@ def import_openvino() -> ModuleType:
     return module
 
 
-def compile_network(conversion: Conversion, notify: Callable[[str], None]) -> tuple[Any, object]:
+def compile_network(
+    conversion: Conversion, notify: Callable[[str], None], *, in_bf16: bool
+) -> tuple[Any, object]:
     """Return a conversion's compiled network, and the memory that must live as long.
+
+    What is not int8 is computed in fp32, or with `in_bf16` in bf16.
 
     Raises:
         DamagedError: The conversion was changed.
@@ -61,11 +63,14 @@ def compile_network(conversion: Conversion, notify: Callable[[str], None]) -> tu
         RuntimeError: OpenVINO cannot compile it.
         MemoryError: It does not fit.
     """
+    # For layers that are not int8. Without it, OpenVINO uses bf16 if the CPU supports it.
+    settings = {"INFERENCE_PRECISION_HINT": "bf16" if in_bf16 else "f32", **_SETTINGS}
+    path = _path(conversion.folder, settings)
     # It takes as long as hashing hundreds of megabytes, and each uses one core.
     threading.Thread(target=_try_to_import, daemon=True).start()
     kept, amiss = None, ""
     with contextlib.suppress(OSError):
-        kept, amiss = _read_kept(conversion)
+        kept, amiss = _read_kept(conversion, path)
     openvino = import_openvino()
     core = openvino.Core()
     with contextlib.suppress(RuntimeError):  # an internal property that may be removed
@@ -73,17 +78,17 @@ def compile_network(conversion: Conversion, notify: Callable[[str], None]) -> tu
     if kept is not None and kept[1].get("openvino") == openvino.__version__:
         try:
             blob = openvino.Tensor(kept[0], shared_memory=True)
-            return core.import_model(blob, "CPU", _SETTINGS), blob
+            return core.import_model(blob, "CPU", settings), blob
         except RuntimeError:
             amiss = "OpenVINO does not read it"
     if amiss:
         notify(f"The network compiled for this CPU is compiled again: {amiss}")
     weights = openvino.Tensor(conversion.read(WEIGHTS_FILE), shared_memory=True)
     model = core.read_model(conversion.read(MODEL_FILE).tobytes(), weights)
-    compiled = core.compile_model(model, "CPU", _SETTINGS)
+    compiled = core.compile_model(model, "CPU", settings)
     # It only saves time, so a failure to keep it is ignored.
     with contextlib.suppress(OSError, RuntimeError, MemoryError):
-        _keep(conversion, compiled.export_model().getbuffer(), openvino.__version__)
+        _keep(conversion, path, compiled.export_model().getbuffer(), openvino.__version__)
     return compiled, weights
 
 
@@ -93,9 +98,10 @@ def _try_to_import() -> None:
         import_openvino()
 
 
-def _read_kept(conversion: Conversion) -> tuple[tuple[Content, dict[str, Any]] | None, str]:
+def _read_kept(
+    conversion: Conversion, path: Path
+) -> tuple[tuple[Content, dict[str, Any]] | None, str]:
     """Return the network kept for this CPU and its record, or the reason why it cannot be used."""
-    path = _path(conversion.folder)
     if not path.with_suffix(".json").exists():
         return None, ""
     try:
@@ -117,8 +123,7 @@ def _read_kept(conversion: Conversion) -> tuple[tuple[Content, dict[str, Any]] |
     return (content, record), ""
 
 
-def _keep(conversion: Conversion, blob: Any, version: str) -> None:
-    path = _path(conversion.folder)
+def _keep(conversion: Conversion, path: Path, blob: Any, version: str) -> None:
     path.parent.mkdir(exist_ok=True)
     write_durably(path, blob)
     record = {
@@ -131,12 +136,12 @@ def _keep(conversion: Conversion, blob: Any, version: str) -> None:
     write_record(path.with_suffix(".json"), record)
 
 
-def _path(folder: Path) -> Path:
+def _path(folder: Path, settings: Mapping[str, str]) -> Path:
     """Return the path for this CPU's compiled network; machines may share the folder."""
     cpu = platform.machine() + platform.processor()
     with contextlib.suppress(OSError):
         # Of the first entry, the model and its instructions; not the clock, which changes.
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         cpu += "".join(line for line in lines if line.startswith(("model", "flags", "Features")))
-    key = hashlib.sha256(repr((cpu, sorted(_SETTINGS.items()))).encode()).hexdigest()
+    key = hashlib.sha256(repr((cpu, sorted(settings.items()))).encode()).hexdigest()
     return folder / COMPILED_FOLDER / f"{key[:16]}.blob"

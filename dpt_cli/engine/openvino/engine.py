@@ -17,7 +17,7 @@ class OpenVinoEngine:
 
     Attributes:
         device: Where it runs.
-        precision: `fp32` or `int8`.
+        precision: `fp32`, `bf16` or `int8`.
         name: `openvino`.
         remark: For int8, how it changes the maps.
         num_at_once: 1.
@@ -28,30 +28,41 @@ class OpenVinoEngine:
     num_at_once = 1
 
     def __init__(
-        self, conversion: Conversion, notify: Callable[[str], None] = lambda _line: None
+        self,
+        conversion: Conversion,
+        notify: Callable[[str], None] = lambda _line: None,
+        *,
+        in_bf16: bool = False,
     ) -> None:
         """Compile a conversion, unless that was done before on this kind of CPU.
 
         Args:
             conversion: The network's files. They are read once and may then change or be removed.
             notify: Takes one line for the user.
+            in_bf16: Compute an fp32 conversion in bf16.
 
         Raises:
             DamagedError: The files were changed.
             ConversionError: The files are sound, but OpenVINO cannot run them.
-            DeviceError: Memory is short.
+            DeviceError: Memory is short, or OpenVINO does not compute in bf16 on this CPU.
             OSError: The files cannot be read.
         """
-        self.precision = str(conversion.record["of"]["precision"])
+        self.precision = "bf16" if in_bf16 else str(conversion.record["of"]["precision"])
         self.remark = str(conversion.record.get("remark", ""))
         try:
-            model, self._memory = compile_network(conversion, notify)
+            model, self._memory = compile_network(conversion, notify, in_bf16=in_bf16)
+            computes_in = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
             self._request = model.create_infer_request()
         except MemoryError as error:
             raise DeviceError(f"{self.device} has too little memory for the weights") from error
         except RuntimeError as error:
             last = (str(error).strip().splitlines() or ["no reason given"])[-1]
             raise ConversionError(f"OpenVINO cannot run {conversion.folder}: {last}") from error
+        # OpenVINO falls back to f32 without an error where it has no kernels for bf16.
+        if in_bf16 and computes_in != "bf16":
+            raise DeviceError(
+                f"OpenVINO computes in {computes_in} on this CPU, not in bf16: use --precision fp32"
+            )
         self._lock = threading.Lock()
 
     def __call__(self, images: npt.NDArray[np.float32]) -> list[RawOutput]:
