@@ -16,7 +16,7 @@ from dpt_cli.engine.openvino.compiled import compile_network
 from dpt_cli.engine.openvino.files import Conversion
 from dpt_cli.errors import DeviceError
 from dpt_cli.pipeline.manifest import MANIFEST_NAME
-from front_door import FrontDoor
+from front_door import FrontDoor, invoke
 
 pytestmark = pytest.mark.usefixtures("openvino")
 
@@ -62,17 +62,19 @@ def test_the_summary_and_the_manifest_say_bf16(dpt: FrontDoor) -> None:
 
 @pytest.mark.usefixtures("bf16", "conversions")
 def test_bench_measures_its_drift(dpt: FrontDoor) -> None:
-    words = ("bench", "--weights", dpt.weights(), "--resolution", "64", "--runs", "1", "--json")
+    words = ("bench", "--weights", dpt.weights(), "--runs", "1", "--json")
     document = json.loads(dpt(*words, "--precision", "fp32,bf16", "--device", "cpu").stdout)
     assert document["engine"] == "openvino"
     assert document["machine"]["has_bf16"] is True
     fp32, bf16 = document["rows"]
     assert (fp32["precision"], bf16["precision"]) == ("fp32", "bf16")
-    assert bf16["drift"] > fp32["drift"]
+    # Both at the size from which drift is measured.
+    assert fp32["drift"] == 0 < bf16["drift"]
 
 
 @pytest.mark.usefixtures("bf16", "conversions")
 def test_doctor_compares_it_with_torch(dpt: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoke("models", "pull", "depth/small", "--registry", dpt.registry)
     monkeypatch.setattr(engines, "ways", lambda: [Way("openvino", "cpu", "bf16")])
     document = json.loads(dpt("doctor", "--json", "--offline").stdout)
     (check,) = (it for it in document["checks"] if it["group"] == "engines")
