@@ -99,3 +99,18 @@ def test_more_of_the_same_speed_are_counted() -> None:
         replace(rows[0], setting=replace(rows[0].setting, precision=f"p{n}")) for n in range(5)
     ]
     assert "as 384×384 in p0, 384×384 in p1 and 3 more." in advise(rows)
+
+
+@pytest.mark.parametrize(
+    ("has_bf16", "rows", "is_named"),
+    [
+        (True, [row(384, 1.0)], True),
+        (False, [row(384, 1.0)], False),
+        (True, [row(384, 1.0), row(384, 0.5, precision="bf16")], False),
+        (True, [replace(row(384, 1.0), device="cuda:0")], False),
+    ],
+)
+def test_bf16_is_named_where_the_cpu_has_it_and_it_was_not_measured(
+    rows: list[Row], has_bf16: bool, is_named: bool
+) -> None:
+    assert ("--precision fp32,bf16" in advise(rows, has_bf16=has_bf16)) is is_named
