@@ -72,7 +72,7 @@ def map_of(saved: SavedMap, path: Path) -> DepthMap | LabelMap:
         result = map_from(saved.values, saved.facts)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    if saved.step is None or isinstance(result, LabelMap):
+    if not saved.step or isinstance(result, LabelMap):
         return result
     return replace(result, rounded_to=max(saved.step, result.rounded_to or 0.0))
 
@@ -218,7 +218,10 @@ def _levels(layout: str, levels: npt.NDArray[np.uint16], facts: Mapping[str, Any
     step: float | None = None
     if "steps_per_metre" in facts:
         step = 1 / float(facts["steps_per_metre"])
-        values = np.where(levels > 0, levels * step, np.nan).astype(np.float32)
+        # Pixels beyond the last step have it too: of those only the least depth is known.
+        is_clipped = "clipped" in facts or facts.get("clipped_px")
+        is_known = (levels > 0) & (levels < _MAX_UINT16 + (not is_clipped))
+        values = np.where(is_known, levels * step, np.nan).astype(np.float32)
     elif "low" in facts and "high" in facts:
         low, high = float(facts["low"]), float(facts["high"])
         step = (high - low) / _MAX_UINT16

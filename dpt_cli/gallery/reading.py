@@ -19,7 +19,8 @@ _MAX_UINT16 = 65535
 def values_of(folder: Path, layer: Layer) -> Values | None:
     """Return a map's values (H, W), labels zero-based; None where no file of it holds them.
 
-    Values that a 16-bit picture only bounds, as they lie beyond its range, are NaN.
+    Values that a 16-bit picture only bounds, as they lie beyond its range, are NaN; of metres
+    `read_saved` does that.
 
     Raises:
         InputError: The file cannot be read.
@@ -36,15 +37,12 @@ def values_of(folder: Path, layer: Layer) -> Values | None:
         if layer.picture_format:
             return None  # dpt 0.1 wrote 16-bit files without what their steps are
         raise InputError(f"{path}: it does not say what its numbers are ({saved.layout})")
-    if saved.step is None:
-        return values
     facts = layer.record["facts"]
-    if facts["quantity"] == "depth":
-        is_low, is_high = False, bool(facts.get("clipped_px"))
-    else:
-        low, high = np.float32(saved.facts["low"]), np.float32(saved.facts["high"])
-        is_low = facts["min"] is not None and bool(low > np.float32(facts["min"]))
-        is_high = facts["max"] is not None and bool(high < np.float32(facts["max"]))
+    if saved.step is None or facts["quantity"] == "depth":
+        return values
+    low, high = np.float32(saved.facts["low"]), np.float32(saved.facts["high"])
+    is_low = facts["min"] is not None and bool(low > np.float32(facts["min"]))
+    is_high = facts["max"] is not None and bool(high < np.float32(facts["max"]))
     is_bound = (is_low & (levels == 0)) | (is_high & (levels == _MAX_UINT16))
     return np.where(is_bound, np.nan, values)
 

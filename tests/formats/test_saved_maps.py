@@ -160,6 +160,18 @@ def strip_text(path: Path) -> None:
     manifest.write_text("".join(json.dumps(it) + "\n" for it in records), encoding="ascii")
 
 
+def test_depth_beyond_16_bits_is_unknown_when_read_back(tmp_path: Path) -> None:
+    values = np.array([[1, 65.534, 65.535, 70]], np.float32)
+    save(DepthMap(values, "depth"), tmp_path / "a_depth16.png")
+    read = read_map(tmp_path / "a_depth16.png")
+    assert isinstance(read, DepthMap)
+    np.testing.assert_array_equal(read.values, np.array([[1, 65.534, np.nan, np.nan]], np.float32))
+    save(DepthMap(values[:, :3], "depth"), tmp_path / "b_depth16.png")
+    read = read_map(tmp_path / "b_depth16.png")
+    assert isinstance(read, DepthMap)
+    np.testing.assert_array_equal(read.values, values[:, :3])
+
+
 def test_a_folder_gives_each_map_once_and_is_continued(maps: Path) -> None:
     made = ["again/a_depth.png", "again/bbbb_depth.png"]
     assert paths(invoke("convert", maps, "-o", "again")) == made
