@@ -166,7 +166,7 @@ class Report:
         path = str(outcome.job.photograph)
         reason = str(outcome.error).removeprefix(f"{path}: ")
         # Without its path, so that equal reasons are counted together.
-        self._reasons[reason.replace(path, "it")] += 1
+        self._reasons[_without(path, reason)] += 1
         console.say(f"Failed: {path}: {reason}")
         if self._as_json:
             self._print(outcome.job, "failed", {"error": reason})
@@ -249,6 +249,11 @@ class Report:
                 f"the points of {counted(self._num_thinned, 'photograph')} were thinned out; "
                 "--max-points 0 keeps all"
             )
+
+
+def _without(path: str, reason: str) -> str:
+    """Return a reason without the path of its file, but with paths that only contain it."""
+    return re.sub(rf"(?<![\w./\\-]){re.escape(path)}(?![\w/\\-]|\.\w)", "the file", reason)
 
 
 def _shortened(match: re.Match[str]) -> str:

@@ -51,7 +51,10 @@ def plan(
         outputs = {kind: folder / f"{stem}{suffix}" for kind, suffix in suffixes.items()}
         taken = [path for path in outputs.values() if os.path.realpath(path) in inputs]
         if taken:
-            reason = f"its output {taken[0]} would overwrite an input; use another --output folder"
+            lost = f"its output {taken[0]} would overwrite an input"
+            if os.path.realpath(photograph.path) in map(os.path.realpath, taken):
+                lost = "its output would overwrite the file itself"
+            reason = f"{lost}; use another --output folder"
             failures.append(BadInput(photograph.path, reason))
         else:
             jobs.append(Job(photograph.path, outputs))

@@ -10,6 +10,7 @@ from dpt_cli.cli.report import Report
 from dpt_cli.errors import InputError
 from dpt_cli.pipeline.events import Failed
 from dpt_cli.pipeline.plan import Job
+from front_door import FrontDoor
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,27 @@ def test_a_photograph_that_fails_while_the_bar_is_drawn_is_counted_once(
         report.failed(failed)
         assert report._progress is not None
         assert report._progress.tasks[0].completed == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "grouped"),
+    [
+        ("a.png: not an image", "not an image"),
+        ("cannot read a.png: no permission", "cannot read the file: no permission"),
+        ("its output out/a.png was changed", "its output out/a.png was changed"),
+        ("expected a.png.txt", "expected a.png.txt"),
+    ],
+)
+def test_equal_reasons_are_grouped_without_the_path(
+    capsys: pytest.CaptureFixture[str], reason: str, grouped: str
+) -> None:
+    report = Report(1, quiet=False, verbose=False, as_json=False)
+    report.failed(Failed(Job(Path("a.png"), {}), InputError(reason)))
+    report.summary(Path("out"), ())
+    assert capsys.readouterr().err.splitlines()[-1] == f"  1 file: {grouped}"
+
+
+def test_an_output_named_as_its_photograph_is_refused(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    result = dpt("depth", "a.png", "-o", ".", "--for", "3dgs", code=3)
+    assert result.stderr.splitlines()[-1].startswith("  1 file: its output would overwrite the ")
