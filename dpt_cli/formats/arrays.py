@@ -23,9 +23,9 @@ def write_npy(file: Writer, array: npt.NDArray[np.generic]) -> None:
 def write_npz(
     file: Writer, name: str, array: npt.NDArray[np.generic], facts: Mapping[str, Any]
 ) -> None:
-    """Write an array under its name, packed, and facts as JSON text under `meta`.
+    """Write an array, compressed, under its name, and its facts as JSON text under `meta`.
 
-    Both are read without pickle. NumPy dates every member 1980, so that the same map gives the
+    Neither needs pickle to be read. NumPy dates every member 1980, so that the same map gives the
     same bytes.
     """
     packed = BytesIO()

@@ -1,6 +1,6 @@
 """Masks as COCO's run-length encoding.
 
-By hand: pycocotools is 1.8 MB of compiled code, and reads the map again for each class.
+Written by hand, as pycocotools is 1.8 MB of compiled code and reads the map again for each class.
 """
 
 from collections.abc import Iterator

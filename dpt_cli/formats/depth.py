@@ -1,4 +1,4 @@
-"""A depth map in each of its formats."""
+"""Writers of depth maps, one per format."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def gray(file: Writer, depth_map: DepthMap, _rgb: RGB | None, options: Options) 
 
 
 def side(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) -> None:
-    """Write the photograph beside the colours and a bar that says what they stand for."""
+    """Write the photograph beside the colours and a bar with the values they stand for."""
     from dpt_cli.maps.side import depth_beside
 
     assert rgb is not None
@@ -58,7 +58,7 @@ def pfm(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) 
 
 
 def npz(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) -> None:
-    """Write the values as they are, packed, under the name of their quantity, and the facts."""
+    """Write the values as they are, compressed, under the name of their quantity, and the facts."""
     write_npz(file, depth_map.quantity, depth_map.values, facts_of(depth_map))
 
 
@@ -89,7 +89,7 @@ def exr(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) 
 
 
 def png16(file: Writer, depth_map: DepthMap, _rgb: RGB | None, options: Options) -> dict[str, Any]:
-    """Write 16-bit grey; return the step it rounds to, and the pixels beyond what it holds."""
+    """Write 16-bit grey; return the step it rounds to, and how many pixels are too far."""
     steps, hides = options.get("steps_per_metre", 1000), options.get("too_far") == "unknown"
     span = options["range"]
     num_clipped = write_depth_png16(file, depth_map, span, steps, hide_too_far=hides)
@@ -174,5 +174,5 @@ def _view_text(
 
 
 def _range_text(span: tuple[float, float]) -> dict[str, str]:
-    """Return the values at both ends of the levels, in digits that bring them back."""
+    """Return the values at both ends of the levels, in enough digits to restore them."""
     return {"dpt:low": f"{span[0]:.9g}", "dpt:high": f"{span[1]:.9g}"}

@@ -16,10 +16,10 @@ Task = Literal["depth", "segment"]
 
 _MODULES: Mapping[Task, str] = {"depth": "depth", "segment": "labels"}
 _NEEDS = {
-    "depth": "holds metres, and this is relative inverse depth, whose scale and shift are unknown: "
-    "use --model hybrid-kitti or --model hybrid-nyu, or calibrate it with --known",
-    "inverse_depth": "holds relative inverse depth, and this is metres: use a general model, "
-    "such as --model hybrid",
+    "depth": "holds metres, but these maps are relative inverse depth, whose scale and shift are "
+    "unknown: use --model hybrid-kitti or --model hybrid-nyu, or calibrate it with --known",
+    "inverse_depth": "holds relative inverse depth, but these maps are in metres: use a general "
+    "model, such as --model hybrid",
 }
 
 
@@ -33,11 +33,11 @@ class Format:
         suffix: What follows a photograph's name.
         bytes_per_pixel: Size of the file, seen on photographs; a PNG's varies by a factor of two.
         holds: What its numbers are, in one line.
-        options: What decides its bytes, besides the map.
+        options: Names of the options that decide its bytes.
         needs_photograph: Whether the photograph is painted into it.
-        can_lack_photograph: Whether it can be written without it all the same, less complete.
+        can_lack_photograph: Whether it can also be written without the photograph, less complete.
         quantity: The only quantity it takes; None for any.
-        writer: Module of this folder and function; empty for the one of the task and the name.
+        writer: `module.function` of this folder; empty for the task's module and the format's name.
         fixed: Options whose values are part of the format.
         shares_range: Whether the maps of a folder must be written with one range.
         read_by: For a preset, the program that reads it; empty for any other format.
@@ -90,7 +90,7 @@ class Format:
             options: The values of `options`, and others that do not matter here.
 
         Returns:
-            What is to be reported of the file: `step`, the difference of neighbouring levels;
+            Facts to report: `step`, the difference of neighbouring levels;
             `clipped_px`, the pixels beyond what it can hold, and `clipped_m`, where that ends [m].
 
         Raises:

@@ -1,7 +1,7 @@
-"""OpenEXR: single-part scan-line files with 16 or 32-bit floats, packed by ZIP.
+"""OpenEXR: single-part scan-line files with 16 or 32-bit floats, compressed by ZIP.
 
-By hand: these lines are shorter than a dependency that takes 5 MB. A test reads the files
-with the OpenEXR library. Layout: openexr.com, "OpenEXR File Layout".
+Written by hand, which saves a dependency of 5 MB. A test reads the files with the OpenEXR library.
+Layout: openexr.com, "OpenEXR File Layout".
 """
 
 import struct
@@ -30,14 +30,14 @@ _MAX_SIDE_PX = 1 << 20
 
 @dataclass(frozen=True)
 class ExrImage:
-    """What a file holds: channels by name, (H, W) each, and its attributes of text."""
+    """The content of a file: channels (H, W) by name, and its text attributes."""
 
     channels: Channels
     text: Mapping[str, str]
 
 
 def write_exr(file: Writer, channels: Channels, text: Mapping[str, str]) -> None:
-    """Write channels of one size, float16 or float32 (H, W), and attributes of text."""
+    """Write channels of one size, float16 or float32 (H, W), and text attributes."""
     # Sorted: readers rely on it.
     planes = [np.asarray(channels[name]) for name in sorted(channels)]
     height, width = planes[0].shape
@@ -57,7 +57,7 @@ def write_exr(file: Writer, channels: Channels, text: Mapping[str, str]) -> None
         "screenWindowCenter": ("v2f", bytes(8)),
         "screenWindowWidth": ("float", struct.pack("<f", 1)),
     }
-    # File names may hold bytes that are not UTF-8; those are spelled out.
+    # File names may hold bytes that are not UTF-8; those are escaped.
     ours = {key: ("string", it.encode("utf-8", "backslashreplace")) for key, it in text.items()}
     header = _MAGIC + b"".join(
         f"{name}\0{kind}\0".encode() + struct.pack("<I", len(value)) + value
@@ -83,7 +83,7 @@ def _chunk(start: int, planes: list[npt.NDArray[Any]]) -> bytes:
     split = np.concatenate([data[0::2], data[1::2]])
     split[1:] = split[1:] - split[:-1] + np.uint8(128)
     packed = zlib.compress(split.data, _ZLIB_LEVEL)
-    # Readers take a chunk of full size as not packed.
+    # Readers take a chunk of the full size for uncompressed data.
     body = packed if len(packed) < len(raw) else raw
     return struct.pack("<2i", start, len(body)) + body
 
@@ -92,7 +92,7 @@ def read_exr(data: bytes) -> ExrImage:
     """Return the channels of floats and the text of a file.
 
     Raises:
-        ValueError: It is no EXR file, is damaged, or is of a kind that is not read here.
+        ValueError: It is not an EXR file, is damaged, or is of a kind that is not read here.
     """
     if data[:4] != _MAGIC[:4]:
         raise ValueError("not an EXR file")
@@ -116,7 +116,7 @@ def _read(data: bytes) -> ExrImage:
     kinds = _channels(attributes["channels"][1])
     row_bytes = width * sum(kind.itemsize for kind in kinds.values())
     num_chunks = -(-height // _ROWS[compression])
-    # zlib packs at most about a thousand to one: more is not in the file.
+    # zlib compresses at most about a thousand to one, so a larger picture cannot be in the file.
     if height * row_bytes > 1100 * len(data):
         raise ValueError("the EXR file is cut off")
     planes: dict[str, npt.NDArray[Any]] = {}

@@ -1,6 +1,6 @@
-"""The one way to write a file: as a whole or not at all, and never over an unknown file.
+"""Write a file as a whole or not at all, and never over an unknown file.
 
-Knows no picture, no network and no file format.
+Every output goes through here. This module knows nothing of pictures, networks or file formats.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from dpt_cli.photos.source import Stamp, is_same
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.dpt-part", re.DOTALL)
 # Together with the rest of a temporary name this stays below 255 bytes, in UTF-8 too.
 _MAX_NAME_CHARACTERS = 50
-# What file systems without hard links answer.
+# The errors of file systems without hard links.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
 
@@ -32,7 +32,7 @@ class Writer(Protocol):
 
 
 class Draft:
-    """A file being written beside its final name; as a context manager it leaves no half of it.
+    """A file that is written beside its final name; leaving the context removes an unfinished one.
 
     Write it, then `finish` it, then `publish` it under its name.
 
@@ -70,7 +70,7 @@ class Draft:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
-        # Nothing is left of a published file; after an error or Ctrl-C there is half a file.
+        # It is still there after an error, after Ctrl-C, and where it was published by a link.
         with contextlib.suppress(OSError):
             self._temporary.unlink()
 
@@ -82,7 +82,7 @@ class Draft:
             return self._file.write(data)
 
     def finish(self) -> Stamp:
-        """Push all of it to the disk and return its stamp, which the final name will have too."""
+        """Flush everything to the disk and return the stamp, which the final name will have too."""
         assert self._file is not None
         with errors_as(OutputError, f"cannot write {self.path}"):
             self._file.flush()
@@ -135,7 +135,7 @@ class Draft:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Draft]:
-    """Write a file through a draft that gets its name where nothing was raised.
+    """Write a file through a draft, which is published unless an error is raised.
 
     Raises:
         OutputError: It cannot be written; or it exists, where `overwrite` is false.
@@ -160,9 +160,9 @@ def open_regular(path: Path, flags: int, kind: type[DptError]) -> int:
     """Open a plain file of a folder that others may write; return its descriptor.
 
     Raises:
-        kind: It is a link, has other names, is no file, or cannot be opened.
+        kind: It is a link, has another hard link, is not a regular file, or cannot be opened.
     """
-    # Windows has neither of the first two. A pipe would otherwise wait for its other end.
+    # Windows lacks the first two. Opening a pipe would otherwise wait for its other end.
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, name, 0)
     if path.is_symlink():
@@ -174,5 +174,5 @@ def open_regular(path: Path, flags: int, kind: type[DptError]) -> int:
         return descriptor
     os.close(descriptor)
     if stat.S_ISREG(status.st_mode):
-        raise kind(f"{path} is a hard link to another file; replace it by a copy of its own")
+        raise kind(f"{path} is a hard link to another file; replace it with a separate copy")
     raise kind(f"{path} is not a regular file; remove it or use another folder")

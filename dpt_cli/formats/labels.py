@@ -1,4 +1,4 @@
-"""A label map in each of its formats."""
+"""Writers of label maps, one per format."""
 
 import json
 import zipfile
@@ -29,12 +29,12 @@ _PALETTES = {
     0: (*COLORS, *(256 - len(COLORS)) * [_BLACK]),
     1: (_BLACK, *COLORS),
 }
-# Of every entry of a zip file, as the same map gives the same bytes: the earliest date it can hold.
+# The date of all entries in a zip file, the earliest possible: the same map gives the same bytes.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def overlay(file: Writer, label_map: LabelMap, rgb: RGB | None, options: Options) -> None:
-    """Write the classes painted over the photograph, and beside it a legend unless unwanted."""
+    """Write the classes painted over the photograph, with a legend beside it if `legend`."""
     from dpt_cli.maps.colors import overlay_labels, with_legend
 
     assert rgb is not None
@@ -76,8 +76,8 @@ def npy(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options) -
 def masks(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options) -> None:
     """Write a zip file with one PNG per class present, 255 where the class is and 0 elsewhere.
 
-    One file rather than a folder: it is there as a whole or not at all, it is redone as a whole,
-    and no mask of an earlier run stays beside the new ones.
+    It is one file rather than a folder, so that it is written as a whole or not at all, and no mask
+    of an earlier run stays beside the new ones.
     """
     archive = BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as masks_zip:
@@ -164,7 +164,7 @@ def stats(file: Writer, label_map: LabelMap, _rgb: RGB | None, options: Options)
 
 
 def _statistics(values: npt.NDArray[np.float32]) -> dict[str, float | int | None]:
-    """Return statistics of the finite values, in the unit of the depth map; None where none is."""
+    """Return statistics of the finite values, in the depth map's unit; None if there are none."""
     finite = values[np.isfinite(values)].astype(np.float64)  # whose sums are exact enough
     found: dict[str, float | None] = dict.fromkeys(("min", "mean", "median", "max", "std"))
     if finite.size:
@@ -220,5 +220,5 @@ def _present(label_map: LabelMap, options: Options) -> list[int]:
 
 
 def _write_json(file: Writer, content: Mapping[str, Any], indent: int | None = None) -> None:
-    # ASCII, as names of photographs may hold bytes that are no UTF-8.
+    # ASCII, as names of photographs may hold bytes that are not UTF-8.
     file.write(json.dumps(content, allow_nan=False, indent=indent).encode("ascii") + b"\n")

@@ -1,7 +1,7 @@
 """PNG: RGB, grey in 8 or 16 bits, palettes, and text in the file.
 
-By hand rather than by OpenCV, which writes neither text nor palettes and, before version 5, knows
-no choice of filter. Same pixels, same bytes, on the same kind of processor.
+Written by hand, as OpenCV writes neither text nor palettes, and offers no choice of filter before
+version 5. The same pixels give the same bytes on the same kind of processor.
 """
 
 import struct
@@ -91,7 +91,7 @@ def _text_chunk(key: str, value: str) -> bytes:
         return _chunk(b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1"))
     except UnicodeEncodeError:
         # iTXt: not compressed, no language, no translated key. File names may hold bytes that are
-        # no UTF-8; those are spelled out.
+        # not UTF-8; those are escaped.
         encoded = value.encode("utf-8", "backslashreplace")
         return _chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + encoded)
 

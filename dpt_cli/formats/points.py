@@ -19,12 +19,12 @@ from dpt_cli.maps.types import DepthMap
 RGB = npt.NDArray[np.uint8]
 Options = Mapping[str, Any]
 
-# Of the glTF 2.0 specification: component types, the target of vertex data, the mode of points.
+# From the glTF 2.0 specification: component types, the target of vertex data, the mode of points.
 _FLOAT, _UNSIGNED_BYTE, _ARRAY_BUFFER, _POINTS = 5126, 5121, 34962, 0
 
 
 def ply(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) -> dict[str, Any]:
-    """Write the points that a depth map in metres stands for as PLY; return how many, and more."""
+    """Write depth in metres as a PLY point cloud; return how many points it has and lacks."""
     depth_map, points = _points(depth_map, rgb, options)
     reported = _reported(depth_map, points)
     axes = {"axes": "x right, y down, z forward; the camera is at the origin"}
@@ -34,7 +34,7 @@ def ply(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) ->
 
 
 def glb(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) -> dict[str, Any]:
-    """Write the points that a depth map in metres stands for as GLB; return how many, and more."""
+    """Write depth in metres as a GLB point cloud; return how many points it has and lacks."""
     depth_map, points = _points(depth_map, rgb, options)
     reported = _reported(depth_map, points)
     axes = {"axes": "x right, y up, z backward; the camera is at the origin and looks along -z"}
@@ -46,7 +46,7 @@ def _points(depth_map: DepthMap, rgb: RGB | None, options: Options) -> tuple[Dep
     """Return the points, and the map with the camera that they assume."""
     map_hw = depth_map.values.shape
     photo_hw = depth_map.provenance.photo_hw or map_hw
-    # More than a pixel off: the sides are rounded.
+    # Sides are rounded, so the shapes may differ by a pixel.
     if abs(map_hw[1] * photo_hw[0] - map_hw[0] * photo_hw[1]) > max(photo_hw):
         raise OutputError(
             f"the map has {map_hw[1]} x {map_hw[0]} pixels of a photograph of {photo_hw[1]} x "
@@ -117,7 +117,7 @@ def write_glb(file: Writer, points: Points, extras: Mapping[str, Any]) -> None:
     """Write points as binary glTF 2.0, one primitive of mode POINTS.
 
     glTF's axes are x right, y up and z backward, so y and z change sign. Its vertex colours are
-    linear, so sRGB is undone.
+    linear, so the sRGB curve is undone.
 
     Args:
         file: Takes the bytes.
@@ -130,7 +130,7 @@ def write_glb(file: Writer, points: Points, extras: Mapping[str, Any]) -> None:
     if not len(points.xyz_m):
         raise ValueError("no point is left to write")
     xyz = points.xyz_m * np.array([1, -1, -1], np.float32)
-    # Zero has no sign: -0.0 would be a second way to write it.
+    # Turns -0.0 into 0.0, so that zero is always written in the same way.
     xyz += np.float32(0)
     bounds = {"min": xyz.min(0).tolist(), "max": xyz.max(0).tolist()}
     accessors = [_accessor(0, xyz, _FLOAT, "VEC3") | bounds]

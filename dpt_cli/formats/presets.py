@@ -1,6 +1,6 @@
-"""Formats made for one program each: `--for NAME` writes the file as that program reads it.
+"""Formats for one program each: `--for NAME` writes files as that program reads them.
 
-A preset is a writer of another format with its options fixed, and with the quantity it is true of.
+A preset is the writer of another format with fixed options, for maps of one quantity.
 """
 
 from typing import Any

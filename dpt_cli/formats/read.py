@@ -1,6 +1,6 @@
-"""Saved maps back from their files: the numbers, and what is known of them.
+"""Read saved maps: the numbers, and what is known about them.
 
-Nothing is guessed: what neither the file nor a manifest says stays unknown.
+Nothing is guessed. What neither the file nor a manifest states remains unknown.
 """
 
 import json
@@ -35,7 +35,7 @@ class SavedMap:
         values: The numbers of the map; None where the file does not say how to get them.
         facts: Its description, as `maps.facts` has it; empty where nothing is known.
         facts_from: `file` or `manifest`; empty where nothing is known.
-        step: Of rounded numbers, the difference of two neighbours, in the map's unit; else None.
+        step: The difference of two neighbouring values where the file rounds, in the map's unit.
     """
 
     layout: str
@@ -100,7 +100,7 @@ def read_saved(path: Path) -> SavedMap:
     """Return what a file holds and what is known of it.
 
     Raises:
-        InputError: It cannot be read, is damaged, or is no kind of file that maps are saved as.
+        InputError: It cannot be read or is damaged, or maps are not saved in such files.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
@@ -108,12 +108,12 @@ def read_saved(path: Path) -> SavedMap:
     data, _ = read_file(path)
     try:
         with warnings.catch_warnings():
-            # Decoders warn of large pictures, and of damage before they raise an error for it.
+            # Decoders warn of large pictures, and of damage before they raise an error.
             warnings.simplefilter("ignore")
             saved = read(data)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # what the decoders raise for damage is of many classes
+    except Exception as error:  # decoders raise errors of many classes for damage
         raise InputError(f"{path}: damaged, or not a {path.suffix} file ({error})") from error
     if saved.values is not None and saved.values.size == 0:
         raise InputError(f"{path}: it holds no pixels")

@@ -1,4 +1,4 @@
-"""What a manifest above a file says of it; `pipeline.manifest` writes those lines."""
+"""Look up a file in the manifest of a folder above it, which `pipeline.manifest` writes."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from typing import Any
 from dpt_cli.formats.table import formats_of
 from dpt_cli.photos.source import is_same
 
-_MANIFEST_NAME = "manifest.jsonl"  # as in `pipeline.manifest`, which stands above this folder
+_MANIFEST_NAME = "manifest.jsonl"  # as in `pipeline.manifest`, which may not be imported here
 
 
 def recorded_facts(path: Path) -> dict[str, Any]:
-    """Return the facts of an output as they were recorded; none where it changed or is unknown."""
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100  # links keep their own name
+    """Return the recorded facts of an output; an empty dict if it changed or is unknown."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100  # does not follow links
     for folder in absolute.parents:
         manifest = folder / _MANIFEST_NAME
         try:
@@ -33,7 +33,7 @@ def recorded_facts(path: Path) -> dict[str, Any]:
 def _done_lines(
     manifest: Path, _size: int, _mtime_ns: int
 ) -> Mapping[str, tuple[str, dict[str, Any]]]:
-    """Return the last line about each output, with its format; size and time key the cache."""
+    """Return the format and last record of each output; size and time are keys of the cache."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     try:
         text = manifest.read_text(encoding="ascii", errors="replace")
@@ -46,7 +46,7 @@ def _done_lines(
             record = json.loads(line)
             found |= {name: (kind, record) for kind, name in record["outputs"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # half a line, which a kill left
+            continue  # a line that a killed run left unfinished
     return found
 
 
@@ -57,7 +57,7 @@ def _facts(path: Path, kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     settings = record.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    # The one option of a bare array that its numbers do not show.
+    # The only option of an array that its numbers do not show.
     more = {"label_base": settings.get("label_base"), **_levels(kind, facts, settings)}
     try:
         return facts | more if is_same(path, stamp) else {}

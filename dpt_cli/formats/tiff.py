@@ -1,4 +1,4 @@
-"""TIFF with one float32 channel and a description. By hand: Pillow writes no text for this mode."""
+"""TIFF with one float32 channel and a description. By hand, as Pillow writes no text here."""
 
 import json
 import struct
@@ -16,26 +16,26 @@ _MAX_BYTES = 2**32 - 1
 
 
 def write_tiff(file: Writer, values: npt.NDArray[np.float32], facts: Mapping[str, Any]) -> None:
-    """Write float32 (H, W), unchanged: little-endian, not packed, `facts` as JSON beside it.
+    """Write float32 (H, W), unchanged: little-endian, uncompressed, with `facts` as JSON.
 
     Raises:
         ValueError: It is larger than the 4 GB that a classic TIFF can be.
     """
     height, width = values.shape
-    # ASCII by the standard, which JSON can always be.
+    # The standard requires ASCII, and json.dumps escapes everything else.
     description = json.dumps(facts).encode("ascii") + b"\0"
     tags: list[tuple[int, int, int, int | None]] = [
         (256, _LONG, 1, width),
         (257, _LONG, 1, height),
         (258, _SHORT, 1, 32),  # bits
-        (259, _SHORT, 1, 1),  # not packed
+        (259, _SHORT, 1, 1),  # uncompressed
         (262, _SHORT, 1, 1),  # black is zero
         (270, _ASCII, len(description), None),
         (273, _LONG, 1, None),  # where the pixels begin
         (277, _SHORT, 1, 1),  # channels
         (278, _LONG, 1, height),  # rows in the one strip
         (279, _LONG, 1, values.size * 4),
-        # Software; `pipeline.made` looks for it. Four bytes stand in the tag itself.
+        # Software; `pipeline.made` looks for it. Four bytes fit into the tag itself.
         (305, _ASCII, 4, int.from_bytes(b"dpt\0", "little")),
         # Floats: without this tag readers take the bits as integers.
         (339, _SHORT, 1, 3),

@@ -11,7 +11,7 @@ __all__ = ["Calibration", "Camera", "DepthMap", "LabelMap", "Provenance", "Quant
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: the command reads the names of classes from here before numpy is there.
+    # Imported on first use: the command line needs the names before it imports numpy.
     if name not in __all__:
         raise AttributeError(f"module 'dpt_cli.maps' has no attribute {name!r}")
     from dpt_cli.maps import types

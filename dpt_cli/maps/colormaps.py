@@ -1,6 +1,7 @@
-"""Colormaps by name. OpenCV has the tables of the usual ones, and is imported faster.
+"""Colormaps by name. OpenCV has tables of the usual ones, and imports faster than matplotlib.
 
-A test compares all 256 entries with matplotlib's. The command checks names here before numpy.
+A test compares all 256 entries with matplotlib's. The command line checks names here, before it
+imports numpy.
 """
 
 from typing import TYPE_CHECKING

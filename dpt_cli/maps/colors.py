@@ -1,6 +1,6 @@
 """Turn maps into pictures: colormap, palette, overlay, legend.
 
-Must not read, write, or change what a map says.
+Nothing here reads or writes files, or changes a map.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The one description of a map, for every place that holds one, and the way back.
+"""Describe a map, in the same words wherever it is stored, and rebuild it from that description.
 
 `facts_of` goes into the manifest, `--json`, `.npz` and TIFF; `as_text` into PNG and EXR.
 """
@@ -15,7 +15,7 @@ from dpt_cli.maps import Calibration, Camera, DepthMap, LabelMap, Provenance
 
 Facts = Mapping[str, Any]
 
-# The marker of our own PNG files; `pipeline.made` looks for it.
+# Marks the PNG files that dpt writes; `pipeline.made` looks for it.
 _SOFTWARE = {"Software": "dpt"}
 _PREFIX = "dpt:"
 _SIZES = ("map_hw", "network_hw", "photo_hw")
@@ -115,7 +115,7 @@ def describe(result: DepthMap | LabelMap) -> dict[str, str]:
 def _text(key: str, value: Any) -> str:
     if key in _SIZES:
         return " ".join(map(str, value))
-    # Nine digits bring back every float32 exactly.
+    # Nine digits restore every float32 exactly.
     if key in _NUMBERS:
         return f"{value:.9g}"
     return json.dumps(value) if key in _OBJECTS else str(value)

@@ -1,6 +1,6 @@
-"""Numbers to colours by a table of 256.
+"""Turn numbers into colours by a table of 256.
 
-In strips of rows, so that a 50-megapixel map needs no second full-size float array.
+This works in strips of rows, so that a 50-megapixel map needs no second full-size float array.
 """
 
 from collections.abc import Collection, Iterator
@@ -85,7 +85,7 @@ def painted(indices: npt.NDArray[np.uint8], table: RGB) -> RGB:
 
 
 def resized(rgb: RGB, size_hw: tuple[int, ...]) -> RGB:
-    """Return a picture, uint8 (H, W, 3), in the size of a map; as it is where that is its own."""
+    """Return a picture, uint8 (H, W, 3), in the size of a map; unchanged if it has that size."""
     import cv2
 
     height, width = size_hw

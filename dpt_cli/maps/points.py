@@ -1,4 +1,4 @@
-"""Depth and a focal length to a cloud of coloured points in front of the camera."""
+"""Turn depth and a focal length into coloured points in front of the camera."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ def on_depth_edge(
     has_depth = _has_depth(depth_m)
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
     farthest = cv2.dilate(np.where(has_depth, depth_m, np.float32(0)), kernel)
-    # OpenCV takes what lies outside the picture for farther than anything.
+    # OpenCV treats pixels outside the picture as farther than any other.
     nearest = cv2.erode(np.where(has_depth, depth_m, np.float32(np.inf)), kernel)
     is_edge: npt.NDArray[np.bool_] = has_depth & (farthest - nearest > threshold * depth_m)
     return is_edge
