@@ -22,7 +22,13 @@ from dpt_cli.pipeline.events import Done, Event, Failed, Mapped, Planned, Skippe
 from dpt_cli.pipeline.made import MadeByDpt
 from dpt_cli.pipeline.plan import Job, check_folder, plan
 from dpt_cli.pipeline.settings import EngineSettings, RunSettings, map_quantity
-from dpt_cli.pipeline.shared_range import RAW, SharedRange, formats_that_share
+from dpt_cli.pipeline.shared_range import (
+    RAW,
+    SharedRange,
+    formats_that_share,
+    recorded_range,
+    second_pass,
+)
 from dpt_cli.predict.arguments import check_multiple
 
 if TYPE_CHECKING:
@@ -118,8 +124,8 @@ class Run:
         engine: "LazyEngine",
         notify: Callable[[str], None],
     ) -> Iterator[Event]:
+        """Run the network on all photographs, then write the formats that show their range."""
         from dpt_cli.pipeline.record import Record
-        from dpt_cli.pipeline.shared_range import recorded_range, second_pass
 
         whole = {job.photograph: job for job in self.jobs}
         first_jobs = [shared.first_job(job) for job in self.jobs]
@@ -142,7 +148,9 @@ class Run:
         if num_planned:
             notify("the range is known once all maps are made: files may be written again for it")
         span = recorded_range((job for job, _ in mapped), manifest)
-        record = span and Record(manifest, engine, self.spec, shared.second(span))
+        record = None
+        if span is not None:
+            record = Record(manifest, engine, self.spec, shared.second(span))
         for event in second_pass(mapped, record, shared):
             yield event
             if isinstance(event, Failed):
