@@ -21,26 +21,31 @@ DOCS = ROOT / "docs"
 _WIDTH = 80  # characters: as on most terminals, and what fits beside the site's menus
 
 
+_NUMBERS = {"inverse_depth": "relative", "depth": "metres", "labels": "classes"}
+
+
 def weights_table() -> str:
     """Return the rows of weights.toml as a Markdown table."""
-    headings = (
-        *("command", "weights", "parameters", "aims at (W×H)", "numbers", "ETH3D", "reported"),
-        "licence",
-    )
+    headings = ("task", "model", "parameters", "aims at (W×H)", "numbers", "ETH3D", "licence")
     rows = (
         (
-            _command(row),
-            row.title,
+            row.task,
+            f"`{row.name}`" + (" (default)" if row.is_default else ""),
             _millions(row),
             "{1}×{0}".format(*row.input.target_hw),
-            row.meaning,
+            _NUMBERS[row.output.quantity],
             f"{row.eth3d_abs_rel:.3f}" if row.eth3d_abs_rel else "–",
-            row.reported,
             row.licence,
         )
         for row in load_registry().rows
     )
     return _table(headings, rows)
+
+
+def figures_table() -> str:
+    """Return the published figures of weights.toml as a Markdown table."""
+    rows = ((f"`{row.id}`", row.title, row.reported) for row in load_registry().rows)
+    return _table(("model", "weights", "reported"), rows)
 
 
 def commands_reference() -> str:
@@ -65,10 +70,6 @@ def _commands(command: click.Command, above: tuple[str, ...] = ()) -> Iterator[t
                 yield from _commands(below, (*above, name))
 
 
-def _command(row: CheckpointSpec) -> str:
-    return f"`dpt {row.task} --model {row.name}`" + (" (default)" if row.is_default else "")
-
-
 def _millions(row: CheckpointSpec) -> str:
     return f"{row.num_parameters / 1e6:.0f} M"
 
@@ -86,7 +87,9 @@ def _between(name: str, content: Callable[[], str]) -> Callable[[str], str]:
 
 # Each page with generated parts, and how its text is made new.
 GENERATED: dict[Path, Callable[[str], str]] = {
-    DOCS / "models.md": _between("weights", weights_table),
+    DOCS / "models.md": lambda text: _between("figures", figures_table)(
+        _between("weights", weights_table)(text)
+    ),
     DOCS / "commands.md": lambda _: commands_reference(),
 }
 

@@ -22,7 +22,7 @@ from dpt_cli.errors import FetchError
 _HEADINGS = (
     *("TASK", "NAME", "PARAMETERS", "ETH3D", "ON DISK", "CHECK", "LICENCE", "NUMBERS", "WEIGHTS"),
 )
-_NUM_SHORT = 7  # the columns that fit on any terminal
+_NUM_SHORT = 6  # columns of a narrow terminal
 _GAP = "  "
 
 _names = click.argument(
@@ -109,11 +109,15 @@ def _table(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
         return lines
     indent = " " * (widths[0] + len(_GAP))
     folded = []
-    for row, (*_, meaning, title) in zip(padded, cells, strict=True):
+    for row, (*_, licence, meaning, title) in zip(padded, cells, strict=True):
         folded.append(_GAP.join(row[:_NUM_SHORT]).rstrip())
         if row is not padded[0]:
             folded += textwrap.wrap(
-                f"{title}: {meaning}", width, initial_indent=indent, subsequent_indent=indent
+                f"{title}, {licence}: {meaning}",
+                width,
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_on_hyphens=False,
             )
     return folded
 

@@ -127,9 +127,10 @@ def test_json_on_a_terminal_goes_without_a_bar(folder: tuple[str, ...]) -> None:
 
 def test_a_list_of_models_cuts_no_name_at_80_columns() -> None:
     shown = screen(on_terminal("models", "list"))
+    text = " ".join(" ".join(shown).split())
     assert max(map(len, shown)) <= 80
     for row in load_registry().rows:
         assert any(line.startswith(row.task) and f" {row.name} " in line for line in shown)
-        assert any(f" {row.title}: " in line for line in shown)
+        assert f" {row.title}, {row.licence}: " in text
     assert "…" not in "".join(shown)
-    assert "larger is nearer, no unit" in " ".join(" ".join(shown).split())
+    assert "larger is nearer, no unit" in text
