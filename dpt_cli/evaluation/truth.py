@@ -5,6 +5,7 @@ another process.
 """
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -181,10 +182,10 @@ def read_array(path: Path) -> npt.NDArray[np.generic]:
         if suffix == ".dpt":
             return _sintel(data)
         if suffix in (".npy", ".npz"):
-            return _numpy(data)
+            return _numbers(_numpy(data))
         if suffix == ".exr":
             return _exr(data)
-    except (ValueError, EOFError, OSError, KeyError) as error:
+    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: {error}") from error
     if suffix not in DEPTH_SUFFIXES:
         raise InputError(
@@ -225,6 +226,12 @@ def _exr(data: bytes) -> npt.NDArray[np.generic]:
     if name is None:
         raise ValueError(f"expected a channel Z, Y or only one, found {', '.join(channels)}")
     return channels[name]
+
+
+def _numbers(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"expected real numbers, found {array.dtype}")
+    return array
 
 
 def _numpy(data: bytes) -> npt.NDArray[np.generic]:

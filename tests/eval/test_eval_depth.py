@@ -101,6 +101,18 @@ def test_a_picture_that_cannot_be_scored_is_named_and_the_rest_are_scored(dpt: F
     assert "4 pictures not scored" in result.stdout
 
 
+def test_truth_that_is_no_map_of_numbers_is_refused_in_words(dpt: FrontDoor) -> None:
+    photos, truths = folders(dpt, 3)
+    for path in truths.glob("*.png"):
+        path.unlink()
+    np.save(truths / "a0.npy", np.full((48, 64), "far"))
+    np.save(truths / "a1.npy", np.ones((48, 64), np.bool_))
+    (truths / "a2.npz").write_bytes(b"PK\x03\x04 cut off")
+    error = dpt("eval", "depth", photos, truths, *WEIGHTS, code=1).stderr
+    assert [name in error for name in ("a0.npy: ", "a1.npy: ", "a2.npz: ")] == 3 * [True]
+    assert "unexpected" not in error
+
+
 @pytest.mark.parametrize("value", [0, 60000])
 def test_a_truth_without_a_pixel_that_counts_is_an_error(dpt: FrontDoor, value: int) -> None:
     photos, truths = folders(dpt, 2)
