@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpt_cli.errors import InputError, OutputError
+from dpt_cli.errors import DptError, InputError, OutputError, UnexpectedError
 from dpt_cli.formats.files import Draft, is_temporary
 from dpt_cli.gallery.layers import layer_of
 from dpt_cli.gallery.page import page
@@ -118,7 +118,7 @@ def _check(path: Path, manifest: Manifest, *, force: bool) -> None:
         )
 
 
-def _make_files(folder: Path, picture: Picture) -> InputError | None:
+def _make_files(folder: Path, picture: Picture) -> DptError | None:
     """Write what the page loads for a picture unless it is there; return why it cannot be."""
     files = folder / FILES_NAME
     thumbnail_path, preview_path = files / f"{picture.key}-small.jpg", files / f"{picture.key}.jpg"
@@ -131,6 +131,8 @@ def _make_files(folder: Path, picture: Picture) -> InputError | None:
         layers = [layer_of(folder, layer) for layer in picture.layers]
     except InputError as error:
         return error
+    except Exception as error:  # noqa: BLE001  # a damaged line must not cost the other pictures
+        return UnexpectedError(error)
     _write(thumbnail_path, thumbnail(rgb, layers[0][1]), folder)
     if rgb is not None:
         _write(preview_path, preview(rgb), folder)

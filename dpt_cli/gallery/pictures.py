@@ -25,6 +25,8 @@ VALUE_FORMATS: Mapping[Task, Sequence[str]] = {
 _FRAMED_FORMATS = ("color", "gray")
 _PICTURE_FORMATS = (*_FRAMED_FORMATS, "overlay", "side")
 
+_STAMP = {"size", "mtime_ns", "sha256"}
+
 # To be raised with every change of what is written per picture.
 _VERSION = 2
 
@@ -135,8 +137,12 @@ def _made(manifest: Manifest) -> Iterator[tuple[str, str, Record]]:
     for name, record in manifest.made():
         try:
             kind = next(kind for kind, made in record["outputs"].items() if made == name)
-            is_map = record["settings"]["task"] in VALUE_FORMATS and bool(
-                record["input"]["path"] and record["files"][kind] and record["facts"]["quantity"]
+            stamps = (record["input"], record["files"][kind])
+            is_map = (
+                record["settings"]["task"] in VALUE_FORMATS
+                and isinstance(record["input"]["path"], str)
+                and all(stamp.keys() >= _STAMP for stamp in stamps)
+                and bool(record["facts"]["quantity"])
             )
         except (KeyError, TypeError, AttributeError, StopIteration):
             continue

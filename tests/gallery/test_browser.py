@@ -220,6 +220,18 @@ def test_hostile_names_run_nothing(page: "Page") -> None:
     assert Path(unquote(url.removeprefix("file://"))).is_file()
 
 
+def test_a_name_that_is_no_utf8_is_shown(browser: "Browser", tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path)
+    folder.add("f\udcff.png", {"npy": METRIC}, quantity="depth", size=(WIDTH, HEIGHT))
+    invoke("gallery", folder.path)
+    page = browser.new_page()
+    page.goto((folder.path / "index.html").as_uri())
+    open_picture(page, "f\ufffd.png")
+    point(page, 15, 20)
+    assert number(page) == pytest.approx(METRIC[15, 20], abs=1e-3)
+    page.close()
+
+
 def test_without_its_photograph_a_map_is_shown_alone(page: "Page") -> None:
     open_picture(page, "e.png")
     assert not page.locator("#slider").is_visible()

@@ -345,6 +345,42 @@ def test_a_manifest_from_elsewhere_shows_no_file_outside(folder: OutputFolder) -
     invoke("gallery", folder.path, code=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("network_hw", 3), ("min", "low"), ("calibration", "none"), ("quantity", None)],
+)
+def test_a_damaged_line_costs_its_own_picture_alone(
+    folder: OutputFolder, name: str, value: object
+) -> None:
+    folder.add("whole.png", {"npy": METRIC}, quantity="depth", size=(40, 30))
+    lines = (folder.path / "manifest.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        if record["state"] == "done" and "whole" not in record["input"]["path"]:
+            record["facts"][name] = value
+    (folder.path / "manifest.jsonl").write_text("".join(f"{json.dumps(it)}\n" for it in records))
+    result = invoke("gallery", folder.path, code=0 if name == "quantity" else 3)
+    assert "Traceback" not in result.stderr
+    assert "whole.png" in [card["data-name"] for card in cards(folder)]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("input", {"path": ["a"]}), ("input", {"path": "a"}), ("files", "none")]
+)
+def test_a_line_without_what_was_made_of_what_is_passed_over(
+    folder: OutputFolder, part: str, value: object
+) -> None:
+    folder.add("whole.png", {"npy": METRIC}, quantity="depth", size=(40, 30))
+    lines = (folder.path / "manifest.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        if record["state"] == "done" and "whole" not in record["input"]["path"]:
+            record[part] = dict.fromkeys(record[part], value) if part == "files" else value
+    (folder.path / "manifest.jsonl").write_text("".join(f"{json.dumps(it)}\n" for it in records))
+    invoke("gallery", folder.path)
+    assert [card["data-name"] for card in cards(folder)] == ["whole.png"]
+
+
 def test_depth_with_a_gallery(dpt: FrontDoor) -> None:
     dpt.photograph("photos/a.png")
     result = dpt("depth", "photos", "-o", "out", "--gallery")

@@ -204,7 +204,7 @@ async function showLayer(index) {
       : [element("dt", "Photograph"), element("dd", "gone, or changed since")]),
   );
   byId("files").replaceChildren(...layer.files.map(([kind, url]) => {
-    const link = element("a", decodeURIComponent(url).replace(/^\.\//, ""));
+    const link = element("a", decoded(url).replace(/^\.\//, ""));
     link.href = url;
     const line = element("li", "");
     line.append(link, ` (${kind})`);
@@ -217,6 +217,11 @@ function element(name, text) {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
+}
+
+/** Return a URL as text; one whose name is no UTF-8 stays as it is. */
+function decoded(url) {
+  try { return decodeURIComponent(url); } catch { return url; }
 }
 
 function bytesOf(hex) {
