@@ -167,7 +167,7 @@ def plan_conversion(
 
     Args:
         inputs: Files, and folders that are searched all the way. Of a map in several formats a
-            folder gives the most exact one.
+            folder gives the most exact one. A file that is given twice counts once.
         output: The output folder, or the output file.
         formats: Names of formats or presets.
         options: Of the formats.
@@ -188,6 +188,10 @@ def plan_conversion(
             maps.append(Photograph(given, Path(_stem(given.name) + given.suffix)))
         else:
             failures.append(BadInput(given, "No such file or directory"))
+    once: dict[str, Photograph] = {}
+    for one in maps:
+        once.setdefault(os.path.realpath(one.path), one)
+    maps = list(once.values())
     if not (maps or failures):
         names = ", ".join(map(str, inputs))
         raise InputError(f"no saved depth maps in {names}: they end in {', '.join(_PREFERRED)}")

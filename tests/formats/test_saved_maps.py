@@ -205,6 +205,12 @@ def test_a_preset_that_would_lie_is_refused_before_anything_is_loaded(dpt: Front
     np.testing.assert_array_equal(pixels(Path("out/a.png")), np.rint(metres * 256))
 
 
+def test_a_map_that_is_given_twice_is_converted_once(maps: Path) -> None:
+    made = ["again/a_depth.png", "again/bbbb_depth.png"]
+    given = (maps / "a_depth.npz", maps, maps / "a_depth.npz")
+    assert paths(invoke("convert", *given, "-o", "again")) == made
+
+
 def test_a_named_file_is_written_and_not_overwritten(maps: Path) -> None:
     source = maps / "a_depth.npz"
     invoke("convert", source, "-o", "b.exr")
