@@ -65,8 +65,7 @@ def load_openvino(
     Raises:
         CheckpointError: The file is damaged or does not fit the row's architecture.
         ConversionError: It cannot be converted, kept or run on OpenVINO; torch may be able to.
-        DeviceError: int8 weights have to be made and NNCF is not installed, OpenVINO does not
-            compute in bf16 on this CPU, or memory is short.
+        DeviceError: int8 weights have to be made and NNCF is not installed, or memory is short.
     """
     return _load(spec, weights, sha256, precision, notify, must_keep=must_keep)[0]
 

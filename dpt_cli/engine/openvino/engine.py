@@ -43,8 +43,8 @@ class OpenVinoEngine:
 
         Raises:
             DamagedError: The files were changed.
-            ConversionError: The files are sound, but OpenVINO cannot run them.
-            DeviceError: Memory is short, or OpenVINO does not compute in bf16 on this CPU.
+            ConversionError: The files are sound, but OpenVINO cannot run them, or not in bf16.
+            DeviceError: Memory is short.
             OSError: The files cannot be read.
         """
         self.precision = "bf16" if in_bf16 else str(conversion.record["of"]["precision"])
@@ -60,8 +60,8 @@ class OpenVinoEngine:
             raise ConversionError(f"OpenVINO cannot run {conversion.folder}: {last}") from error
         # OpenVINO falls back to f32 without an error where it has no kernels for bf16.
         if in_bf16 and computes_in != "bf16":
-            raise DeviceError(
-                f"OpenVINO computes in {computes_in} on this CPU, not in bf16: use --precision fp32"
+            raise ConversionError(
+                f"OpenVINO computes in {computes_in} on this CPU, not in bf16; use --precision fp32"
             )
         self._lock = threading.Lock()
 
