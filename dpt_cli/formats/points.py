@@ -45,9 +45,8 @@ def glb(file: Writer, depth_map: DepthMap, rgb: RGB | None, options: Options) ->
 def _points(depth_map: DepthMap, rgb: RGB | None, options: Options) -> tuple[DepthMap, Points]:
     """Return the points, and the map with the camera that they assume."""
     map_hw = depth_map.values.shape
-    photo_hw = depth_map.provenance.photo_hw or map_hw
-    # Sides are rounded, so the shapes may differ by a pixel.
-    if abs(map_hw[1] * photo_hw[0] - map_hw[0] * photo_hw[1]) > max(photo_hw):
+    if depth_map.is_stretched:
+        photo_hw = depth_map.provenance.photo_hw or map_hw
         raise OutputError(
             f"the map has {map_hw[1]} x {map_hw[0]} pixels of a photograph of {photo_hw[1]} x "
             f"{photo_hw[0]}, another shape: points need square pixels, so use --size photo or "

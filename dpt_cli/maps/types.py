@@ -112,6 +112,15 @@ class DepthMap(_WithProvenance):
         return self.values.shape
 
     @property
+    def is_stretched(self) -> bool:
+        """Whether its shape is not the photograph's, so that its pixels are not square."""
+        height, width = self.values.shape
+        photo_height, photo_width = self.provenance.photo_hw or (height, width)
+        # Sides are rounded, so the shapes may differ by a pixel.
+        gap = abs(width * photo_height - height * photo_width)
+        return bool(gap > max(photo_height, photo_width))
+
+    @property
     def is_metric(self) -> bool:
         """Whether the values are metres."""
         return self.quantity == "depth"

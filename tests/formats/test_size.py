@@ -54,6 +54,16 @@ def test_other_sizes_are_refused(dpt: FrontDoor, size: str) -> None:
     assert "longer side" in dpt("depth", "a.png", "--size", size, code=2).stderr
 
 
+@pytest.mark.parametrize(("size", "has_camera"), [("photo", True), ("network", False)])
+def test_a_field_of_view_is_not_of_a_stretched_map(
+    dpt: FrontDoor, size: str, has_camera: bool
+) -> None:
+    dpt.photograph("a.png", WIDTH, HEIGHT)
+    options = ("--format", "npz", "--json", "--fov", "60", "--size", size)
+    (line,) = paths(dpt("depth", "a.png", "-o", "out", *options))
+    assert (json.loads(line)["camera"] is not None) == has_camera
+
+
 @pytest.mark.parametrize(("size", "focal_px"), [("photo", 80.0), (50, 40.0), ("network", None)])
 def test_the_focal_length_follows_the_size(size: MapSize, focal_px: float | None) -> None:
     spec = load_registry().find("depth", "tiny")
