@@ -248,7 +248,7 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
     from dpt_cli.checkpoint.fetch import locate, why_no_download
     from dpt_cli.checkpoint.integrity import expected_path
 
-    missing = []
+    missing, hint = [], ""
     for row in _select((name,), task, registry):
         found = locate(row)
         if found:
@@ -258,9 +258,10 @@ def path(name: str, task: str | None, registry: Path | None) -> None:
         if not row.sources:
             say(why_no_download(row))
         for source in row.sources:
+            hint = "; see 'dpt models pull'"
             say(f"{row.id} would lie in {expected_path(source)}  (from {source})")
     if missing:
-        raise FetchError(f"not on this disk: {', '.join(missing)}; see 'dpt models pull'")
+        raise FetchError(f"not on this disk: {', '.join(missing)}{hint}")
 
 
 @models.command(cls=SettingsCommand, has_table=False)

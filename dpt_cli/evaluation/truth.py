@@ -17,6 +17,7 @@ import numpy.typing as npt
 from dpt_cli.errors import InputError
 from dpt_cli.evaluation.nyu import NyuFile
 from dpt_cli.formats.exr import read_exr
+from dpt_cli.formats.read import read_class_numbers
 from dpt_cli.photos.source import read_file
 
 Floats = npt.NDArray[np.float64]
@@ -26,6 +27,7 @@ DEPTH_SUFFIXES = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".exr
 LABEL_SUFFIXES = (".png", ".npy")
 _SINTEL_TAG = 202021.25
 _NUM_CLASSES = 150
+_UNKNOWN = 255  # where classes count from 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,10 @@ class PointPair:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """ADE20K classes as a picture: 1 to 150, and 0 for none; or zero-based in an .npy file."""
+    """ADE20K classes as a picture, grey or with a palette: 1 to 150, and 0 for none.
+
+    In an .npy file they are zero-based, and 255 is none. A picture of dpt says how it counts.
+    """
 
     path: Path
 
@@ -154,15 +159,23 @@ class LabelFile:
         Raises:
             InputError: It cannot be read, or holds other numbers.
         """
-        stored = read_array(self.path)
+        if self.path.suffix.lower() == ".png":
+            stored, base = read_class_numbers(self.path)
+        else:
+            stored, base = read_array(self.path), 0
         if stored.ndim != 2 or stored.dtype.kind not in "ui":
             raise InputError(
                 f"{self.path}: expected one class number per pixel, got {stored.dtype} "
                 f"{stored.shape}"
             )
-        labels = stored.astype(np.int64) - (self.path.suffix.lower() != ".npy")
+        labels = stored.astype(np.int64) - base
+        if base == 0:
+            labels[stored == _UNKNOWN] = -1
         if labels.size and not (labels.min() >= -1 and labels.max() < _NUM_CLASSES):
-            raise InputError(f"{self.path}: {stored.max()} is no ADE20K class")
+            raise InputError(
+                f"{self.path}: {stored.max()} is no ADE20K class: expected {base} to "
+                f"{_NUM_CLASSES - 1 + base}, and {_UNKNOWN if base == 0 else 0} for none"
+            )
         return labels
 
 

@@ -128,6 +128,22 @@ def read_saved(path: Path) -> SavedMap:
     return saved
 
 
+def read_class_numbers(path: Path) -> tuple[npt.NDArray[Any], int]:
+    """Return the class numbers of any PNG, grey or with a palette, and that of the first class.
+
+    A PNG of dpt says which number is the first; elsewhere it is 1, as ADE20K counts.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    data, _ = read_file(path)
+    try:
+        image, numbers = _picture(data)
+        return numbers, int(image.info.get("dpt:label_base", 1))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a picture, or damaged") from error
+
+
 def is_16_bit_png(path: Path) -> bool:
     """Return whether a file is a PNG with grey pixels in 16 bits, by its header."""
     try:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -14,6 +15,7 @@ import miniature_datasets as miniature
 from dpt_cli.checkpoint.specs import InputSpec
 from dpt_cli.engine import RawOutput
 from dpt_cli.evaluation.multiscale import multiscale_scores
+from dpt_cli.maps import LabelMap
 from front_door import FrontDoor, pixels
 
 
@@ -104,3 +106,36 @@ def test_a_resolution_and_several_scales_exclude_each_other(dpt: FrontDoor) -> N
     miniature.ade20k(dpt.desk)
     options = ("--dataset", "ade20k", dpt.desk, "--resolution", "96")
     assert "encnet" in dpt("eval", "segment", *options, code=2).stderr
+
+
+@pytest.mark.parametrize("kind", ["grey", "labels", "labels from 0", "npy"])
+def test_saved_classes_are_scored_against_each_kind_of_truth(dpt: FrontDoor, kind: str) -> None:
+    miniature.write_rgb(dpt.desk / "photos/a.png", 0)
+    labels = (np.arange(48 * 64) % 149).astype(np.uint8).reshape(48, 64)
+    truth = labels.copy()
+    truth[:2], truth[2:4] = 149, 255  # wrong, and without a class
+    for folder in ("maps", "truth"):
+        (dpt.desk / folder).mkdir()
+    dpt_cli.save(LabelMap(labels), "maps/a_labels.png", "labels")
+    if kind == "grey":  # as ADE20K ships them; 255 + 1 is its 0
+        cv2.imwrite("truth/a.png", truth + np.uint8(1))
+    elif kind == "npy":
+        np.save("truth/a.npy", truth)
+    else:
+        base = 0 if kind == "labels from 0" else 1
+        dpt_cli.save(LabelMap(truth), "truth/a.png", "labels", label_base=base)
+    options = ("photos", "truth", "--predictions", "maps")
+    found = evaluated(dpt, *options)["results"][0]
+    assert found["num_pixels"] == 46 * 64
+    assert found["measures"]["pixel_accuracy"]["value"] == pytest.approx(100 * 44 / 46)
+    assert "saved maps" in dpt("eval", "segment", *options).stdout
+
+
+def test_numbers_that_are_no_class_are_named(dpt: FrontDoor) -> None:
+    miniature.write_rgb(dpt.desk / "photos/a.png", 0)
+    for folder in ("maps", "truth"):
+        (dpt.desk / folder).mkdir()
+    dpt_cli.save(LabelMap(np.zeros((48, 64), np.uint8)), "maps/a_labels.png", "labels")
+    cv2.imwrite("truth/a.png", np.full((48, 64), 200, np.uint8))
+    error = dpt("eval", "segment", "photos", "truth", "--predictions", "maps", code=1).stderr
+    assert "200 is no ADE20K class: expected 1 to 150" in error

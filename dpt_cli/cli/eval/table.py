@@ -133,7 +133,8 @@ def _how(measurement: Measurement, result: Result, options: EvalOptions) -> str:
         f"{', '.join(filter(None, how))}"
     )
     if result.is_segmentation:
-        return f"{counts}; test-time augmentation {facts['test_time_augmentation']}"
+        augmentation = facts.get("test_time_augmentation")  # of saved maps it is not known
+        return f"{counts}; test-time augmentation {augmentation}" if augmentation else counts
     protocol = measurement.protocol
     cap = "none" if protocol.cap_m is None else f"{protocol.cap_m:g} m"
     network = ""
