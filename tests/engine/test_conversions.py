@@ -295,7 +295,7 @@ def test_what_openvino_cannot_run_is_reported_and_not_made_again(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_options: object) -> None:
         raise RuntimeError("Exception from src/plugin.cpp:1:\nno such instruction")
 
     monkeypatch.setattr("dpt_cli.engine.openvino.engine.compile_network", fail)
