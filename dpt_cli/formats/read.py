@@ -112,7 +112,10 @@ def read_saved(path: Path) -> SavedMap:
             warnings.simplefilter("ignore")
             saved = read(data)
     except ValueError as error:
-        raise InputError(f"{path}: {error}") from error
+        # NumPy advises to unpickle what it cannot read, which runs any code in the file.
+        is_pickle = "allow_pickle" in str(error)
+        reason = "it is damaged or holds Python objects, not numbers" if is_pickle else error
+        raise InputError(f"{path}: {reason}") from error
     except Exception as error:  # decoders raise errors of many classes for damage
         raise InputError(f"{path}: damaged, or not a {path.suffix} file ({error})") from error
     if saved.values is not None and saved.values.size == 0:
