@@ -399,6 +399,12 @@ def test_a_saved_map_that_cannot_be_scored_is_named(dpt: FrontDoor, damage: str)
     assert "a0.png" in result.stderr
 
 
+def test_resolutions_of_saved_maps_are_not_drawn(dpt: FrontDoor) -> None:
+    options = (*folders(dpt, 1), "--truth-scale", "1000", "--predictions", "maps")
+    assert "--plot" in dpt("eval", "depth", *options, "--plot", "a.png", code=2).stderr
+    assert not Path("a.png").exists()
+
+
 def test_maps_are_not_mixed_up_where_names_repeat(dpt: FrontDoor) -> None:
     for scene, seed in (("one", 1), ("two", 2)):
         miniature.write_rgb(dpt.desk / f"photos/{scene}/frame.png", seed)

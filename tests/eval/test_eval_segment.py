@@ -127,6 +127,7 @@ def test_saved_classes_are_scored_against_each_kind_of_truth(dpt: FrontDoor, kin
     options = ("photos", "truth", "--predictions", "maps")
     found = evaluated(dpt, *options)["results"][0]
     assert found["num_pixels"] == 46 * 64
+    assert found["protocol"] == "single"  # as dpt segment made them
     assert found["measures"]["pixel_accuracy"]["value"] == pytest.approx(100 * 44 / 46)
     assert "saved maps" in dpt("eval", "segment", *options).stdout
 

@@ -138,6 +138,10 @@ def depth(
     Example: dpt eval depth --dataset nyu nyu/ --model hybrid,large
     """
     chosen = EvalOptions(**options)
+    if chosen.plot and chosen.predictions:
+        raise click.UsageError(
+            "--plot draws resolutions, and --predictions have none: leave it out"
+        )
     written_files(chosen, ("summary",))
     specs = chosen_models("depth", chosen)
     name = _protocol_name(chosen, specs)

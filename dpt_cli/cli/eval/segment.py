@@ -63,5 +63,7 @@ def segment(**options: Any) -> None:
         pairs = pair_by_list(chosen.pairs_file, LabelFile)
     else:
         pairs = pair_by_name(*two_paths(chosen), LABEL_SUFFIXES, LabelFile)
-    name = "single" if chosen.protocol == "single" else "multi-scale"
+    # Saved maps are dpt segment's.
+    is_single = chosen.protocol == "single" or chosen.predictions
+    name = "single" if is_single else "multi-scale"
     run_eval(chosen, specs, pairs, OWN, name, is_changed=False)
