@@ -285,6 +285,7 @@ CARELESS = {
     "nothing away": (["--known", "1,2=0m", "--known", "9,9=2m"], 2, "above 0"),
     "one point": (["--known", "1,2=3m"], 3, "two or more"),
     "outside": (["--known", "1,2=3m", "--known", "96,9=1m"], 3, "96,9 lies outside"),
+    "left of it": (["--known-from", "left.csv"], 3, "-1,5 lies outside"),
     "two sources": (["--known", "1,2=3m", "--known-from", "known.csv"], 2, "one of them"),
     "metric": (["--model", "metric", "--known", "1,2=3m", "--known", "9,9=1m"], 2, "metres"),
     "no such list": (["--known-from", "gone.csv"], 2, "gone.csv"),
@@ -305,6 +306,9 @@ def test_careless_words_get_one_clear_line(dpt: FrontDoor, case: str) -> None:
     dpt.photograph()
     (dpt.desk / "bad.csv").write_text("name,left,top\n")
     (dpt.desk / "known.csv").write_text("photograph,x,y,metres\nphoto.png,1,2,3\nphoto.png,1,x,3\n")
+    (dpt.desk / "left.csv").write_text(
+        "photograph,x,y,metres\nphoto.png,-0.7,5,3\nphoto.png,9,9,1\n"
+    )
     for folder in ("lidar", "small", "empty"):
         (dpt.desk / folder).mkdir()
     Image.fromarray(np.ones((96, 96), np.uint8)).save(dpt.desk / "lidar/photo.png")

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -218,7 +219,7 @@ def known_from_folder(folder: Path | str, png_scale: float | None = None) -> Kno
 
 def _point(x: str, y: str, number: str, unit_m: float, where: str) -> KnownPoint:
     try:
-        point = KnownPoint(int(float(x)), int(float(y)), float(number) * unit_m)
+        point = KnownPoint(math.floor(float(x)), math.floor(float(y)), float(number) * unit_m)
     except (ValueError, OverflowError) as error:
         raise ArgumentError(
             f"{where}: {x!r}, {y!r}, {number!r} are not a column, a row and a distance"
