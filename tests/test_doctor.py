@@ -11,6 +11,7 @@ import pytest
 
 from conftest import Environment
 from dpt_cli.doctor import engines, folder
+from dpt_cli.doctor import environment as facts
 from dpt_cli.doctor.check import without_secrets
 from dpt_cli.doctor.engines import LIMITS, Way
 from dpt_cli.engine import Engine, RawOutput
@@ -200,6 +201,14 @@ def test_a_report_holds_no_secret_and_no_home_path(
 def test_what_names_the_user_is_left_out(someones_home: str, text: str, shown: str) -> None:
     given = {"a": [text.replace("HOME", someones_home)]}
     assert without_secrets(given) == {"a": [shown.replace("HOME", someones_home)]}
+
+
+def test_a_file_in_place_of_a_cache_is_not_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
+    assert not facts.environment()["caches"]["weights from the Hub"]["is_writable"]
 
 
 def test_the_hub_is_asked_unless_offline(dpt: FrontDoor, environment: Environment) -> None:

@@ -105,6 +105,6 @@ def _folder(folder: Path) -> dict[str, Any]:
     return {
         "path": str(folder),
         "exists": folder.exists(),
-        "is_writable": os.access(there, os.W_OK),
+        "is_writable": there.is_dir() and os.access(there, os.W_OK),
         "free_bytes": shutil.disk_usage(there).free,
     }
