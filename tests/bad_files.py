@@ -31,7 +31,8 @@ def add_trouble(folder: Path) -> tuple[set[str], set[str]]:
     """Write odd files into a folder.
 
     Returns:
-        Names that must fail, and odd names that must be done all the same.
+        Names that must fail, as the manifest has them with links followed, and odd names that must
+        be done all the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     bad, good = _bad(), _odd()
@@ -43,7 +44,7 @@ def add_trouble(folder: Path) -> tuple[set[str], set[str]]:
     os.mkfifo(folder / "pipe.png")
     (folder / "loop").symlink_to(folder)
     (folder / "nowhere.png").symlink_to(folder / "missing")
-    return set(bad), set(good)
+    return {*bad, "pipe.png", "missing"}, set(good)
 
 
 def _encoded(kind: str, mode: str = "RGB", **options: object) -> bytes:
