@@ -2,21 +2,21 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dpt_cli.cli.depth_options import chosen_formats, depth_options
 from dpt_cli.cli.info import rounding, rounding_before
 from dpt_cli.cli.options import debug_option
-from dpt_cli.cli.report import Report
 from dpt_cli.cli.scene import scene_options, take_scene
 from dpt_cli.cli.values import InputPath, NameList
 from dpt_cli.errors import INTERRUPTED, SOME_FAILED
 from dpt_cli.formats.table import format_names, format_of, formats_of
-from dpt_cli.pipeline.convert import Conversion, plan_conversion
-from dpt_cli.pipeline.events import Done, Failed
-from dpt_cli.pipeline.saved import Additions
+
+if TYPE_CHECKING:
+    from dpt_cli.cli.report import Report
+    from dpt_cli.pipeline.convert import Conversion
 
 _FORMATS = format_names("depth")
 
@@ -76,6 +76,10 @@ def convert(
 
     Example: dpt convert dpt-out/ -o colours/ --range folder
     """
+    from dpt_cli.cli.report import Report
+    from dpt_cli.pipeline.convert import plan_conversion
+    from dpt_cli.pipeline.saved import Additions
+
     names = chosen_formats(formats, preset, output)
     is_file = not output.is_dir() and format_of("depth", output) is not None
     if is_file:
@@ -121,8 +125,10 @@ def _check_file(inputs: tuple[Path, ...], output: Path, formats: tuple[str, ...]
         )
 
 
-def _report(conversion: Conversion, report: Report) -> list[str]:
+def _report(conversion: "Conversion", report: "Report") -> list[str]:
     """Report every event; return what was lost by rounding, one line each."""
+    from dpt_cli.pipeline.events import Done, Failed
+
     coarsest: dict[str, Done] = {}
     with closing(conversion.events(report.say)) as events:
         for event in events:

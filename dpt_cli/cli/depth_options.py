@@ -8,7 +8,6 @@ import click
 from click.core import ParameterSource
 
 from dpt_cli.cli.complete import complete_colormaps
-from dpt_cli.cli.pipe import formats_named
 from dpt_cli.cli.values import ValueRange
 from dpt_cli.errors import InputError
 from dpt_cli.formats.presets import PRESETS
@@ -90,6 +89,8 @@ def chosen_formats(formats: tuple[str, ...], preset: str | None, output: Path) -
         if is_named:
             raise click.UsageError("--for and --format both name the format: give one")
         return (preset,)
+    from dpt_cli.cli.pipe import formats_named
+
     return formats_named("depth", formats, output)
 
 

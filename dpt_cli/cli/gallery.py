@@ -9,10 +9,8 @@ import click
 
 from dpt_cli.cli.console import put_path, say
 from dpt_cli.cli.options import RunOptions, debug_option
-from dpt_cli.cli.pipe import is_single
 from dpt_cli.errors import SOME_FAILED
 from dpt_cli.formats.entry import Task
-from dpt_cli.gallery.pictures import PAGE_NAME, VALUE_FORMATS, writer_of
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -40,6 +38,9 @@ def for_gallery(task: Task, options: RunOptions) -> RunOptions:
     Raises:
         OutputError: The folder has an `index.html` that dpt did not make.
     """
+    from dpt_cli.cli.pipe import is_single
+    from dpt_cli.gallery.pictures import PAGE_NAME, VALUE_FORMATS, writer_of
+
     if is_single(options):
         raise click.UsageError("--gallery needs an output folder: -o FOLDER")
     if os.path.lexists(options.output / PAGE_NAME):

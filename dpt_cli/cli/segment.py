@@ -7,7 +7,6 @@ import click
 
 from dpt_cli.cli.console import put
 from dpt_cli.cli.options import RunOptions, run_options
-from dpt_cli.cli.pipe import formats_named
 from dpt_cli.cli.settings import SettingsCommand
 from dpt_cli.cli.values import NameList
 from dpt_cli.formats.table import formats_of
@@ -91,6 +90,8 @@ def segment(
         "legend": legend,
         "label_base": label_base,
     }
+    from dpt_cli.cli.pipe import formats_named
+
     options["formats"] = formats_named("segment", options["formats"], options["output"])
     run, known, remarks = RunOptions(**options), formats_of("segment"), []
     all_classes = [kind for kind in run.formats if "classes" not in known[kind].options]

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dpt_cli.calibration.known import KnownDistances
 from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.errors import ArgumentError
-from dpt_cli.pipeline.saved_depth import SavedDepth
 
 if TYPE_CHECKING:
+    from dpt_cli.calibration.known import KnownDistances
+    from dpt_cli.pipeline.saved_depth import SavedDepth
     from dpt_cli.predict.predictor import MapSize
 
 
@@ -58,10 +58,10 @@ class RunSettings:
     force: bool = False
     dry_run: bool = False
     max_errors: int = 0
-    known: KnownDistances | None = None
+    known: "KnownDistances | None" = None
     fov_deg: float | None = None
     size: "MapSize" = "photo"
-    depth: SavedDepth | None = None
+    depth: "SavedDepth | None" = None
 
     def options_for(self, photograph: Path) -> Mapping[str, Any]:
         """Return the values of the formats' options for one photograph.
