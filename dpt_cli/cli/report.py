@@ -228,11 +228,13 @@ class Report:
         self.say(f"{self.num_done} of {self._total} done{before}{files}{where}{speed}")
         self.facts(lines)
         if self._num_clipped:
-            self.say(
-                f"{self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')} are "
-                f"farther than {self._clipped_m:.5g} m, the most that 16 bits hold here; "
-                "npy, npz, exr and tiff hold them"
+            beyond = (
+                f"are farther than {self._clipped_m:.5g} m, the most that 16 bits hold here"
+                if self._clipped_m
+                else "lie outside the range, and have its ends in the 16-bit file"
             )
+            pixels = f"{self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')}"
+            self.say(f"{pixels} {beyond}; npy, npz, exr and tiff hold them")
         if self.num_failed:
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():

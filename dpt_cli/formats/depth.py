@@ -89,14 +89,15 @@ def exr(file: Writer, depth_map: DepthMap, _rgb: RGB | None, _options: Options) 
 
 
 def png16(file: Writer, depth_map: DepthMap, _rgb: RGB | None, options: Options) -> dict[str, Any]:
-    """Write 16-bit grey; return the step it rounds to, and how many pixels are too far."""
+    """Write 16-bit grey; return the step it rounds to, and how many pixels it clips."""
     steps, hides = options.get("steps_per_metre", 1000), options.get("too_far") == "unknown"
     span = options["range"]
     num_clipped = write_depth_png16(file, depth_map, span, steps, hide_too_far=hides)
     low, high = span or depth_map.span or (0.0, 0.0)
     step = 1 / steps if depth_map.is_metric else (high - low) / _MAX_UINT16
     reported = {"clipped_px": num_clipped, "step": step}
-    return reported | ({"clipped_m": _MAX_UINT16 / steps} if num_clipped else {})
+    is_too_far = num_clipped and depth_map.is_metric
+    return reported | ({"clipped_m": _MAX_UINT16 / steps} if is_too_far else {})
 
 
 def write_depth_png16(
@@ -122,7 +123,7 @@ def write_depth_png16(
         hide_too_far: Whether depth beyond the last step becomes 0, unknown, rather than that step.
 
     Returns:
-        How many finite pixels were farther than the last step.
+        How many finite pixels lie outside the first and the last step.
     """
     text = describe(depth_map)
     low, high = span or depth_map.span or (0.0, 0.0)
@@ -140,15 +141,17 @@ def write_depth_png16(
         values = source.astype(np.float64)
         values[~np.isfinite(values)] = offset
         steps = np.rint((values - offset) * scale)
-        if depth_map.is_metric:
-            is_beyond = steps > _MAX_UINT16
-            num_clipped += int(np.count_nonzero(is_beyond))
-            if hide_too_far:
-                steps[is_beyond] = 0
+        is_beyond = (steps < 0) | (steps > _MAX_UINT16)
+        num_clipped += int(np.count_nonzero(is_beyond))
+        if depth_map.is_metric and hide_too_far:
+            steps[is_beyond] = 0
         target[...] = np.clip(steps, 0, _MAX_UINT16)
     if num_clipped:
-        farthest = _MAX_UINT16 / steps_per_metre
-        text["dpt:clipped"] = f"{num_clipped} pixels, farther than {farthest:.5g} m"
+        farthest = f"farther than {_MAX_UINT16 / steps_per_metre:.5g} m"
+        beyond = (
+            farthest if depth_map.is_metric else "outside the range, of which they have the end"
+        )
+        text["dpt:clipped"] = f"{num_clipped} pixels, {beyond}"
     write_png(file, pixels, text)
     return num_clipped
 

@@ -91,7 +91,8 @@ class Format:
 
         Returns:
             Facts to report: `step`, the difference of neighbouring levels;
-            `clipped_px`, the pixels beyond what it can hold, and `clipped_m`, where that ends [m].
+            `clipped_px`, the pixels beyond what it can hold, and for metres `clipped_m`, where that
+            ends [m].
 
         Raises:
             ArgumentError: The map is of a quantity that the format does not take.

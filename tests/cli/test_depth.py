@@ -264,3 +264,16 @@ def test_other_kinds_of_pixels_give_maps(dpt: FrontDoor, mode: str) -> None:
     assert values.shape == (40, 60)
     assert re.fullmatch(r"\.\./out/a_depth\.npy", path)
     assert np.ptp(values) > 0.5
+
+
+def test_relative_depth_outside_the_range_is_counted(dpt: FrontDoor) -> None:
+    photograph = dpt.photograph("a.png")
+    values = np.load(paths(dpt("depth", photograph, "--format", "npy"))[0])
+    low, high = np.quantile(values, [0.25, 0.75])
+    words = ("depth", photograph, "-o", "cut", "--format", "png16", "--json")
+    (line,) = dpt(*words, "--range", f"{low:.9g},{high:.9g}").stdout.splitlines()
+    # Half a step at each end rounds to the end itself, which is not outside.
+    half = (high - low) / 65535 / 2
+    outside = np.count_nonzero((values < low - half) | (values > high + half))
+    assert json.loads(line)["clipped_px"] == pytest.approx(outside, abs=2)
+    assert outside > values.size / 3
