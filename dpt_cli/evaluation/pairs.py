@@ -9,6 +9,9 @@ from pathlib import Path
 from dpt_cli.errors import InputError
 from dpt_cli.evaluation.truth import Truth
 from dpt_cli.photos.find import BadInput, find_photographs
+from dpt_cli.pipeline.made import MadeByDpt
+
+_ARRAY_SUFFIXES = frozenset({".npy", ".npz", ".pfm", ".exr"})
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Pairs:
 
     Attributes:
         pairs: Photographs with their truth.
-        failures: Photographs without one, and why.
+        failures: Photographs that cannot be scored, most for want of a truth, and why.
         remark: What was left out, in words; empty where nothing was.
     """
 
@@ -119,6 +122,34 @@ def pair_by_list(path: Path, truth_of: Callable[[Path], Truth]) -> Pairs:
     if not pairs:
         raise InputError(f"{path} lists no pair")
     return Pairs(tuple(pairs))
+
+
+def without_maps(pairs: Pairs, *, are_predictions_given: bool) -> Pairs:
+    """Turn each pair whose first file is its own truth, or a map, into a failure.
+
+    The network would make a map of the map, and its scores would look plausible.
+
+    Args:
+        pairs: The user's own pairs.
+        are_predictions_given: Whether saved maps are scored, so that no network runs on the files.
+    """
+    is_made = MadeByDpt()
+    kept, failures = [], list(pairs.failures)
+    for pair in pairs.pairs:
+        path, reason = pair.photograph, ""
+        if os.path.realpath(path) == os.path.realpath(pair.truth.path):
+            reason = "is both the photograph and its truth; give the truth in a folder of its own"
+        elif are_predictions_given:
+            pass
+        elif is_made(path):
+            reason = "is a map made by dpt; score saved maps with --predictions FOLDER"
+        elif path.suffix.lower() in _ARRAY_SUFFIXES:
+            reason = "is an array, not a photograph; score saved maps with --predictions FOLDER"
+        if reason:
+            failures.append(BadInput(path, reason))
+        else:
+            kept.append(pair)
+    return Pairs(tuple(kept), tuple(failures), pairs.remark)
 
 
 def read_lines(path: Path) -> list[str]:

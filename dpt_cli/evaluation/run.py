@@ -100,6 +100,8 @@ class Evaluation:
         from dpt_cli.pipeline.lazy_engine import LazyEngine
 
         yield from map(failed, self.pairs.failures)
+        if not self.pairs.pairs:
+            return  # before weights are downloaded for nothing
         engine = LazyEngine(self.spec, self.settings.engine, notify, on_loaded)
         self.weights = engine.weights.label
         recipe = self._recipe(engine.weights.sha256)

@@ -101,6 +101,33 @@ def test_a_picture_that_cannot_be_scored_is_named_and_the_rest_are_scored(dpt: F
     assert "4 pictures not scored" in result.stdout
 
 
+def test_a_map_in_place_of_a_photograph_is_refused_before_a_download(
+    dpt: FrontDoor, home: Path
+) -> None:
+    photos, truths = folders(dpt, 1)
+    dpt("depth", photos / "a0.png", "-o", "maps", "--format", "png16,npy", *WEIGHTS)
+    for path in dpt.weights_in(home):
+        path.unlink()
+    dpt.hub.requests.clear()
+    for name in ("a0_depth16.png", "a0_depth.npy"):
+        pair = (f"maps/{name}", truths / "a0.png", "--truth-scale", "1000")
+        error = dpt("eval", "depth", *pair, *WEIGHTS, code=1).stderr
+        assert f"Failed: maps/{name}: " in error
+        assert "--predictions FOLDER" in error
+    assert dpt.hub.requests == []
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_picture_is_never_its_own_truth(dpt: FrontDoor, is_listed: bool) -> None:
+    _, truths = folders(dpt, 2)
+    lines = ["photos/a0.png truth/a0.png", "truth/a1.png truth/../truth/a1.png"]
+    (dpt.desk / "pairs.txt").write_text("\n".join(lines), encoding="utf-8")
+    given = ("--pairs", "pairs.txt") if is_listed else (truths, truths)
+    code = 3 if is_listed else 1
+    result = dpt("eval", "depth", *given, "--truth-scale", "1000", *WEIGHTS, code=code)
+    assert result.stderr.count("is both the photograph and its truth") == (1 if is_listed else 2)
+
+
 def test_truth_that_is_no_map_of_numbers_is_refused_in_words(dpt: FrontDoor) -> None:
     photos, truths = folders(dpt, 3)
     for path in truths.glob("*.png"):

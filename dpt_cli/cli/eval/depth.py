@@ -158,7 +158,7 @@ def depth(
 
     from dpt_cli.cli.eval.run import run_eval
     from dpt_cli.evaluation.layouts import depth_pairs
-    from dpt_cli.evaluation.pairs import pair_by_list, pair_by_name
+    from dpt_cli.evaluation.pairs import pair_by_list, pair_by_name, without_maps
     from dpt_cli.evaluation.saved import Others
     from dpt_cli.evaluation.truth import DEPTH_SUFFIXES, DepthFile
 
@@ -171,6 +171,8 @@ def depth(
         pairs = pair_by_list(chosen.pairs_file, truth_of)
     else:
         pairs = pair_by_name(*two_paths(chosen), DEPTH_SUFFIXES, truth_of)
+    if chosen.dataset is None:
+        pairs = without_maps(pairs, are_predictions_given=bool(chosen.predictions))
     # Every alignment fits a scale anyway.
     scale = predicted_scale or (None if protocol.alignment == "none" else 1.0)
     others = Others(predicted, scale) if predicted else None  # type: ignore[arg-type]  # click checked it

@@ -54,7 +54,7 @@ def segment(**options: Any) -> None:
 
     from dpt_cli.cli.eval.run import run_eval
     from dpt_cli.evaluation.layouts import ade20k_pairs
-    from dpt_cli.evaluation.pairs import pair_by_list, pair_by_name
+    from dpt_cli.evaluation.pairs import pair_by_list, pair_by_name, without_maps
     from dpt_cli.evaluation.truth import LABEL_SUFFIXES, LabelFile
 
     if chosen.dataset is not None:
@@ -63,6 +63,8 @@ def segment(**options: Any) -> None:
         pairs = pair_by_list(chosen.pairs_file, LabelFile)
     else:
         pairs = pair_by_name(*two_paths(chosen), LABEL_SUFFIXES, LabelFile)
+    if chosen.dataset is None:
+        pairs = without_maps(pairs, are_predictions_given=bool(chosen.predictions))
     # Saved maps are dpt segment's.
     is_single = chosen.protocol == "single" or chosen.predictions
     name = "single" if is_single else "multi-scale"
