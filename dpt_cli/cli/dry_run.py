@@ -1,8 +1,10 @@
 """`--dry-run`: what a run would do and how much disk space it would take. Touches nothing."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from dpt_cli.checkpoint.fetch import locate
+from dpt_cli.checkpoint.specs import CheckpointSpec
 from dpt_cli.cli.report import Report, counted
 from dpt_cli.errors import InputError
 from dpt_cli.photos.headers import picture_size
@@ -21,8 +23,7 @@ def print_plan(run: Run, todo: Sequence[Job], report: Report) -> None:
         f"would do {len(todo)} of {counted(len(run.jobs), 'photograph')} ({_size(num_bytes)}) as "
         f"{', '.join(settings.formats)} into {settings.output}"
     )
-    here = "on this disk" if settings.engine.weights or locate(spec) else "to be downloaded"
-    report.say(f"weights: {spec.id}, {_size(4 * spec.num_parameters)}, {here}")
+    report.say(f"weights: {spec.id}, {_weights(spec, settings.engine.weights)}")
     sizes_hw = _sample(todo)
     if sizes_hw:
         num_pixels = sum(height * width for height, width in sizes_hw) / len(sizes_hw)
@@ -31,6 +32,14 @@ def print_plan(run: Run, todo: Sequence[Job], report: Report) -> None:
             f"roughly {_size(len(todo) * num_pixels * per_pixel)} on disk, "
             f"from the sizes of {counted(len(sizes_hw), 'photograph')}"
         )
+
+
+def _weights(spec: CheckpointSpec, given: Path | None) -> str:
+    found = locate(spec)
+    path = given or (found[1] if found else None)
+    if path is None:
+        return f"about {_size(4 * spec.num_parameters)}, to be downloaded"
+    return f"{_size(path.stat().st_size)}, on this disk"
 
 
 def _sample(jobs: Sequence[Job]) -> list[tuple[int, int]]:

@@ -213,8 +213,8 @@ class Report:
         )
 
     def facts(self, lines: Sequence[str]) -> None:
-        """Print what made the maps; hashes are shortened unless verbose."""
-        for line in lines:
+        """Print what made the maps, if there are any; hashes are shortened unless verbose."""
+        for line in lines if self.num_done or self.num_mapped else ():
             self.say(line if self._verbose else _HASH.sub(_shortened, line))
         self._say_of_points()
 
@@ -235,7 +235,7 @@ class Report:
             )
             pixels = f"{self._num_clipped} pixels of {counted(self._num_with_clipped, 'file')}"
             self.say(f"{pixels} {beyond}; npy, npz, exr and tiff hold them")
-        if self.num_failed:
+        if self.num_failed and self._total > 1:  # the only failure is named above
             console.say(f"{self.num_failed} of {self._total} failed:")
             for reason, count in self._reasons.most_common():
                 console.say(f"  {counted(count, 'file')}: {reason}")

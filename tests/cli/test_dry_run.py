@@ -21,7 +21,16 @@ def test_it_touches_nothing_and_tells_the_plan(dpt: FrontDoor, home: Path) -> No
     megabytes = sum(path.stat().st_size for path in photographs) / 1e6
     said = result.stderr.splitlines()
     assert f"would do 2 of 2 photographs ({megabytes:,.1f} MB) as color, npy into out" in said
-    assert "weights: depth/small, 0.5 MB, to be downloaded" in said
+    assert "weights: depth/small, about 0.5 MB, to be downloaded" in said
+
+
+def test_the_size_of_weights_on_this_disk_is_that_of_the_file(dpt: FrontDoor) -> None:
+    dpt.photograph("a.png")
+    weights = dpt.weights()
+    with weights.open("ab") as file:
+        file.truncate(7_300_000)  # not what the number of parameters gives
+    result = dpt("depth", "a.png", "-o", "out", "-n", "--weights", weights)
+    assert ", 7.3 MB, on this disk" in result.stderr
 
 
 def test_what_is_done_before_is_not_counted(dpt: FrontDoor) -> None:

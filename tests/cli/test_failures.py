@@ -97,6 +97,17 @@ def test_an_output_that_cannot_be_written_fails_its_photograph_alone(dpt: FrontD
     assert "Failed: photos/sub/b.png: cannot write out/sub/b_depth.png" in result.stderr
 
 
+def test_where_no_map_is_made_nothing_says_what_made_it(dpt: FrontDoor) -> None:
+    dpt.photograph("photos/sub/b.png")
+    Path("out").mkdir()
+    Path("out/sub").touch()  # found only when the map is written
+    stderr = dpt("depth", "photos", "-o", "out", code=3).stderr
+    assert stderr.count("cannot write") == 1
+    assert "0 of 1 done" in stderr
+    assert "numbers:" not in stderr
+    assert "weights:" not in stderr
+
+
 def test_names_that_are_no_utf8_are_done_and_told(dpt: FrontDoor) -> None:
     name = os.fsdecode(b"gr\xfcn.png")
     dpt.photograph(name)
