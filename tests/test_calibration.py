@@ -130,9 +130,9 @@ BEYOND = INVERSE.copy()
 BEYOND[:4] = -9  # a tenth of the rows
 
 REFUSED: dict[str, tuple[npt.NDArray[np.float32], Any, str]] = {
-    "one point": (INVERSE, [[0, 0, 2]], "two or more"),
-    "no points": (INVERSE, np.empty((0, 3)), "two or more"),
-    "one depth": (INVERSE, [[0, 0, 2], [59, 39, 2.05]], "one depth"),
+    "one point": (INVERSE, [[0, 0, 2]], "only one distance"),
+    "no points": (INVERSE, np.empty((0, 3)), "no distance"),
+    "one depth": (INVERSE, [[0, 0, 2], [59, 39, 2.05]], "2 to 2.05 m"),
     "one value": (np.ones(HW, np.float32), [[0, 0, 2], [59, 39, 4]], "distances differ"),
     "far is near": (INVERSE, [[0, 0, 1], [30, 20, 4], [59, 39, 90], [58, 38, 80]], "farther where"),
     "beyond infinity": (BEYOND, known(5)[known(5)[:, 1] >= 4], "10 % of the pixels"),
@@ -283,7 +283,7 @@ CARELESS = {
     "no unit": (["--known", "1,2=3"], 2, "unit"),
     "no point": (["--known", "1;2=3m"], 2, "X,Y"),
     "nothing away": (["--known", "1,2=0m", "--known", "9,9=2m"], 2, "above 0"),
-    "one point": (["--known", "1,2=3m"], 3, "two or more"),
+    "one point": (["--known", "1,2=3m"], 3, "only one distance"),
     "outside": (["--known", "1,2=3m", "--known", "96,9=1m"], 3, "96,9 lies outside"),
     "left of it": (["--known-from", "left.csv"], 3, "-1,5 lies outside"),
     "two sources": (["--known", "1,2=3m", "--known-from", "known.csv"], 2, "one of them"),

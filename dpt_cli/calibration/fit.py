@@ -165,12 +165,14 @@ def _check_points(values: Values, distance: Values) -> None:
         raise CalibrationError("the map is not finite at a known point")
     if values.size < 2:
         raise CalibrationError(
-            f"known distances: {values.size}; two or more are needed, near and far"
+            f"{'only one' if values.size else 'no'} distance was given: give at least two, one "
+            "near and one far"
         )
     if distance.max() < (1 + _MIN_SPREAD) * distance.min():
+        ends = dict.fromkeys(f"{end:.4g}" for end in (distance.min(), distance.max()))
         raise CalibrationError(
-            f"all {values.size} known points are {distance.min():.4g} to {distance.max():.4g} m "
-            "away, which is one depth; add a point that is much nearer or farther"
+            f"all known points are {' to '.join(ends)} m away: add one that is much nearer or "
+            "farther"
         )
     if values.max() == values.min():
         raise CalibrationError(
@@ -183,7 +185,9 @@ def _objection(line: _Line, everywhere: npt.NDArray[np.float32]) -> str | None:
     """Return why a fit is ruled out, None where it is not."""
     beyond = _inverse_depth(everywhere, line.scale, line.shift) <= 0
     share = np.count_nonzero(beyond) / max(everywhere.size, 1)
-    return f"{100 * share:.3g} % of the pixels would lie at infinity or beyond" if share else None
+    if not share:
+        return None
+    return f"{100 * share:.3g} % of the pixels would lie at infinity or behind the camera"
 
 
 def _better(
@@ -191,20 +195,28 @@ def _better(
 ) -> tuple[Method, str]:
     """Return the method to keep of those that are possible, and why."""
     for other, why in ruled_out.items():
-        return next(iter(errors)), f"{other} is ruled out: {why}"
+        return next(iter(errors)), (
+            f"fitted a scale without a shift: with a shift, {why}"
+            if other == "affine"
+            else f"fitted a scale and a shift: without a shift, {why}"
+        )
     affine, scale_only = errors["affine"], errors["scale only"]
     assert scale_only is not None
     if affine is None:
-        method: Method = (
-            "scale only" if scale_only.percent <= _MAX_TWO_POINT_ERROR_PERCENT else "affine"
+        if scale_only.percent <= _MAX_TWO_POINT_ERROR_PERCENT:
+            return "scale only", "two points fix only a scale: add a third to do better"
+        return "affine", (
+            "fitted a scale and a shift: without a shift, each of the two points predicts the "
+            f"other with an error of {scale_only.percent:.3g} %"
         )
-        return method, (
-            f"with scale only, either of the two points predicts the other to "
-            f"{scale_only.percent:.3g} %"
+    if affine.percent <= scale_only.percent:
+        return "affine", (
+            f"fitted a scale and a shift (held-out error {affine.percent:.3g} %, without a shift "
+            f"{scale_only.percent:.3g} %)"
         )
-    method = "affine" if affine.percent <= scale_only.percent else "scale only"
-    return method, (
-        f"held-out error {affine.percent:.3g} % affine, {scale_only.percent:.3g} % scale only"
+    return "scale only", (
+        f"fitted a scale without a shift (held-out error {scale_only.percent:.3g} %, with a shift "
+        f"{affine.percent:.3g} %)"
     )
 
 

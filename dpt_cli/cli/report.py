@@ -266,11 +266,14 @@ def _calibrated(fit: Mapping[str, Any]) -> str:
     """Return a calibration in words: what it was fitted to, its error, and why this fit."""
     error = "error unknown, as two points leave nothing to test it on"
     if fit["error_kind"] is not None:
-        error = f"{fit['error_kind']} error {fit['error_m']:.2g} m ({fit['error_percent']:.2g} %)"
+        size = f"{fit['error_m']:.2g} m ({fit['error_percent']:.2g} %)"
+        error = f"{fit['error_kind']} error {size}"
+        if fit["error_kind"] == "residual":
+            error = f"the map misses the known distances by {size}"
     outliers = fit["num_outliers"]
     ignored = f", of which {counted(outliers, 'outlier')} ignored" if outliers else ""
     points = counted(fit["num_points"], "known point")
-    return f"calibrated by {points}{ignored}; {error}; {fit['method']} ({fit['reason']})"
+    return f"calibrated by {points}{ignored}; {error}; {fit['reason']}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -16,7 +16,7 @@ class Calibration:
         error_percent: The same in per cent of the distance.
         error_kind: How the error was measured; None where it was not.
         method: Whether the shift was fitted as well.
-        reason: Why this method was kept and not the other, in words.
+        reason: What was fitted and why not the other method, in words.
         num_outliers: How many of the points had no influence, as they contradict the others.
     """
 
