@@ -23,6 +23,7 @@ from dpt_cli.errors import (
     FetchError,
     InputError,
     OutOfMemoryError,
+    OutputError,
     RegistryError,
 )
 from dpt_cli.maps import Quantity
@@ -371,3 +372,24 @@ def test_what_goes_wrong_is_raised(
 def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = dpt_cli.nonsense
+
+
+def test_save_names_the_argument_that_replaces_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "old.npz"
+    path.write_bytes(b"mine")
+    depth_map = dpt_cli.DepthMap(np.ones((4, 5), np.float32), "depth", dpt_cli.Provenance())
+    with pytest.raises(OutputError, match="overwrite=True"):
+        dpt_cli.save(depth_map, path)
+    assert path.read_bytes() == b"mine"
+
+
+def test_save_names_calibrate_where_a_relative_map_cannot_become_points(tmp_path: Path) -> None:
+    relative = dpt_cli.DepthMap(np.ones((4, 5), np.float32), "inverse_depth", dpt_cli.Provenance())
+    with pytest.raises(ValueError, match=r"dpt_cli\.calibrate"):
+        dpt_cli.save(relative, tmp_path / "x.ply")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_spells_options_as_arguments() -> None:
+    with pytest.raises(DptError, match="name it with weights=FILE"):
+        dpt_cli.load("anything-v2-base", task="depth")

@@ -114,7 +114,7 @@ def why_no_download(spec: CheckpointSpec) -> str:
     )
     return (
         f"dpt does not download {spec.id}, as {reason}: get {known.file} from {known.page} and "
-        "give it with --weights FILE"
+        "name it with --weights FILE"
     )
 
 
@@ -127,7 +127,10 @@ def _on_disk(spec: CheckpointSpec) -> list[tuple[Source, Path]]:
 def _nothing_found(spec: CheckpointSpec, failures: list[str], offline: bool) -> str:
     places = [f"{expected_path(source)}  (from {source})" for source in spec.sources]
     where = "on this disk; looked for" if offline else "from any source"
-    way_out = "or give it with --weights FILE ('dpt models path' shows where files belong)."
+    way_out = (
+        "or download the file elsewhere and name it with --weights FILE ('dpt models path' shows "
+        "where files belong)."
+    )
     first = "Run once with a network, put a file there by hand," if offline else "Try again later,"
     lines = [f"no usable weights of {spec.id} {where}:", *(places if offline else ()), *failures]
     return "\n  ".join(lines) + f"\n{first} {way_out}"

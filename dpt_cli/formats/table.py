@@ -4,10 +4,12 @@ Adding a format is one entry here, one writer in this folder and one round-trip 
 is imported before a map is written: `--help` lists this table.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpt_cli.errors import ArgumentError, OutputError
 from dpt_cli.formats.entry import Format, Task
 from dpt_cli.formats.presets import PRESETS
 
@@ -119,7 +121,8 @@ def save(
             `max_points`; `opacity`, `classes`, `legend`, `label_base`.
 
     Raises:
-        ValueError: No such format or option, or the photograph is missing.
+        ValueError: No such format or option, the photograph is missing, or the format holds metres
+            and the map does not.
         OutputError: The file exists or cannot be written.
     """
     from dpt_cli.formats.files import replacing
@@ -136,6 +139,13 @@ def save(
         )
     if photograph is None and entry.needs_photograph and not entry.can_lack_photograph:
         raise ValueError(f"{entry.name} is painted over the photograph, which is missing")
+    if entry.quantity == "depth" and getattr(result, "quantity", None) != "depth":
+        raise ArgumentError(
+            f"{entry.name} holds metres, but this map is relative inverse depth: predict it with a "
+            "metric model (see dpt models list), or use dpt_cli.calibrate"
+        )
+    if not overwrite and os.path.lexists(path):
+        raise OutputError(f"{path} exists; pass overwrite=True to replace it")
     with replacing(path, overwrite=overwrite) as file:
         entry.write(file, result, photograph, {**DEFAULT_OPTIONS[task], **options})
 

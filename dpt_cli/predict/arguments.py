@@ -20,7 +20,7 @@ _CHOICES = {
 _MEANT = {"gpu": "cuda", "segmentation": "segment", "float32": "fp32", "float16": "fp16"}
 _CUDA_DEVICE = re.compile(r"cuda:\d+")
 _MIN_SIDE_PX = 16
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)(?: (?=[A-Z]{2}))?")
 
 
 def check_choice(name: str, value: object) -> None:
@@ -116,9 +116,14 @@ def in_pythons_words() -> Iterator[None]:
     try:
         yield
     except DptError as error:
-        text = _FLAG.sub(lambda flag: flag[1].replace("-", "_"), str(error))
+        text = _FLAG.sub(_argument, str(error))
         error.args = (text, *error.args[1:])
         raise
+
+
+def _argument(flag: re.Match[str]) -> str:
+    # "--weights FILE" becomes "weights=FILE".
+    return flag[1].replace("-", "_") + ("=" if flag[0].endswith(" ") else "")
 
 
 def _whole(value: Any) -> int | None:
