@@ -162,10 +162,10 @@ def dpt() -> None:
     \b
     dpt depth photo.jpg              a colour depth map in ./dpt-out
     dpt segment photos/ -o out/      ADE20K classes painted over every photograph
-    dpt bench                        how fast this machine is, and what a resolution costs
+    dpt bench                        how fast this machine is
     dpt eval depth                   how close a model comes to measured depth
-    dpt models list                  the weights, their licences, what their numbers mean
-    dpt doctor                       whether this installation computes what it should
+    dpt models list                  the models, their licences and units
+    dpt doctor                       whether the installation is right
     """  # noqa: D301  # click wants the character, not the escape
 
 

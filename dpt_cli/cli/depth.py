@@ -27,10 +27,10 @@ def depth(
 ) -> None:
     """Write depth maps of photographs.
 
-    General weights give inverse depth: no unit, larger is nearer. hybrid-kitti and hybrid-nyu give
-    metres. STEM_depth.png has colours, near is bright; npy, npz, pfm, exr and tiff hold the
-    numbers as they are; png16 has 16 bits; ply and glb are point clouds. 'dpt formats' lists every
-    format and preset.
+    General models give inverse depth: no unit, larger is nearer. For metres, use a metric model
+    (see 'dpt models list') or --known. STEM_depth.png has colours, near is bright; npy, npz, pfm,
+    exr and tiff hold the numbers as they are; png16 has 16 bits; ply and glb are point clouds.
+    'dpt formats' lists every format and preset.
 
     Example: dpt depth photos/ -o out/ --format color,npy
     """

@@ -57,8 +57,8 @@ def depth_options(function: F) -> F:
             default=DEFAULT_OPTIONS["depth"]["edge_threshold"],
             show_default=True,
             metavar="SHARE",
-            help="Leave out the points around which depth differs by more than a share of theirs, "
-            "where near and far are blurred; 0 keeps them.",
+            help="Drop points where the depth beside them differs by more than this share; "
+            "0 keeps all.",
         ),
         click.option(
             "--max-points",

@@ -77,6 +77,11 @@ def doctor(
         put(json.dumps(report, indent=1, allow_nan=False), keep_lines=True)
     else:
         put(summary)
+        if not counts["fail"] and counts["not run"]:
+            put(
+                "Nothing failed. What was not run needs something that is not here: hardware, "
+                "weights, packages or a network."
+            )
     if counts["fail"]:
         click.get_current_context().exit(1)
 

@@ -17,7 +17,7 @@ Task = Literal["depth", "segment"]
 _MODULES: Mapping[Task, str] = {"depth": "depth", "segment": "labels"}
 _NEEDS = {
     "depth": "holds metres, but these maps are relative inverse depth, whose scale and shift are "
-    "unknown: use --model hybrid-kitti or --model hybrid-nyu, or calibrate it with --known",
+    "unknown: use a metric model (see dpt models list), or calibrate it with --known",
     "inverse_depth": "holds relative inverse depth, but these maps are in metres: use a general "
     "model, such as --model hybrid",
 }
@@ -72,7 +72,9 @@ class Format:
             ArgumentError: The format holds another quantity.
         """
         if self.quantity is not None and quantity != self.quantity:
-            raise ArgumentError(f"{self.name} {_NEEDS[self.quantity]}")
+            # EXR alone holds either quantity as it is.
+            other = "; --format exr writes the relative numbers" if self.name == "blender" else ""
+            raise ArgumentError(f"{self.name} {_NEEDS[self.quantity]}{other}")
 
     def write(
         self,

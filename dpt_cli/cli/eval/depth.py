@@ -90,8 +90,7 @@ from dpt_cli.metrics.protocol import ALIGNMENTS, CROPS, RESIZES, Protocol
     cls=OneRunOption,
     type=PositiveNumber(),
     metavar="M",
-    help="Truth from here on does not count, and no map lies beyond [m]."
-    "  [default: the protocol's]",
+    help="Ignore truth farther than this, and clip maps there [m].  [default: the protocol's]",
 )
 @click.option(
     "--crop",
