@@ -22,25 +22,25 @@ _FROM = {"file": "the file itself", "manifest": "the manifest above it"}
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=InputPath())
+@click.argument("inputs", nargs=-1, required=True, metavar="IN...", type=InputPath())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file on stdout.")
 @debug_option
 @click.pass_context
-def info(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+def info(ctx: click.Context, inputs: tuple[Path, ...], as_json: bool) -> None:
     """Print what saved maps are: what their numbers mean, and what made them.
 
     Reads .npy, .npz, .pfm, .exr, .tiff and .png files. Of files that dpt did not write it prints
-    what can be known, and what cannot.
+    what can be known, and what cannot. In folders, pictures that are no maps are passed over.
 
     Example: dpt info dpt-out/photo_depth.npy
     """
     from dpt_cli.formats.read import read_saved
 
     num_failed = 0
-    for path in files:
+    for path in (file for given in inputs for file in _files(given)):
         try:
             if path.is_dir():
-                raise InputError("a folder; name its files")  # noqa: TRY301
+                raise InputError("there are no maps in this folder")  # noqa: TRY301
             saved = read_saved(path)
         except InputError as error:
             num_failed += 1
@@ -56,6 +56,24 @@ def info(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
                 put(f"  {line}")
     if num_failed:
         ctx.exit(SOME_FAILED)
+
+
+def _files(given: Path) -> list[Path]:
+    """Return the maps below a folder in natural order; else, or without any, what was given."""
+    from dpt_cli.formats.read import is_16_bit_png
+    from dpt_cli.photos.find import natural_order
+    from dpt_cli.pipeline.made import MadeByDpt
+
+    if not given.is_dir():
+        return [given]
+    is_made = MadeByDpt()
+    maps = [
+        path
+        for path in given.rglob("*")
+        if path.suffix.lower() in (".npy", ".npz", ".pfm", ".exr")
+        or (path.is_file() and (is_made(path) or is_16_bit_png(path)))
+    ]
+    return sorted(maps, key=natural_order) or [given]
 
 
 def _as_json(saved: "SavedMap") -> dict[str, Any]:

@@ -123,7 +123,7 @@ def expand(given: Path) -> list[Path]:
     if not _is_path(given) or os.path.lexists(given) or not glob.has_magic(str(given)):
         return [given]
     found = glob.glob(str(given), recursive=True)  # noqa: PTH207  # absolute patterns too
-    return sorted(map(Path, found), key=_natural) or [given]
+    return sorted(map(Path, found), key=natural_order) or [given]
 
 
 def find_photographs(
@@ -188,7 +188,7 @@ class _Search:
                 if stat.S_ISDIR(mode):
                     # Each real folder once: a link that leads back up would never end.
                     if self._is_new(path):
-                        inner = sorted(path.iterdir(), key=_natural, reverse=True)
+                        inner = sorted(path.iterdir(), key=natural_order, reverse=True)
                         best_ranks.update(_best_ranks(inner))
                         pending.extend(inner)
                     continue
@@ -225,7 +225,7 @@ class _Search:
         self.failures.append(BadInput(path, reason.removeprefix(f"{path}: ")))
 
 
-def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
+def natural_order(path: Path) -> tuple[list[list[str | int]], Path]:
     """Return a sort key by which frame 2 comes before frame 10."""
     # Every second piece of the split is a number, so text is compared with text.
     names = [re.split("([0-9]+)", name) for name in path.parts]

@@ -297,6 +297,19 @@ def test_info_goes_on_after_a_file_that_is_none(tmp_path: Path) -> None:
     assert "stored: 1 to 1" in result.stdout
 
 
+def test_info_of_a_folder_is_that_of_its_maps_in_natural_order(desk: Path) -> None:
+    for name in ("f10.npy", "f2.npy", "sub/f1.png"):
+        Path("out/sub").mkdir(parents=True, exist_ok=True)
+        save(MAPS["a"], f"out/{name}", "png16" if name.endswith("png") else "npy")
+    Image.new("RGB", (8, 8)).save("out/photo.png")
+    (desk / "out/manifest.jsonl").touch()
+    lines = invoke("info", "out", "--json").stdout.splitlines()
+    names = ["out/f2.npy", "out/f10.npy", "out/sub/f1.png"]
+    assert [json.loads(line)["file"] for line in lines] == names
+    Path("empty").mkdir()
+    assert "Failed: empty: " in invoke("info", "empty", code=3).stderr
+
+
 def test_formats_lists_every_word() -> None:
     words = invoke("formats").stdout
     assert all(f"  {name} " in words for name in (*format_names("depth"), "kitti", "3dgs"))
