@@ -128,6 +128,13 @@ def test_a_picture_is_never_its_own_truth(dpt: FrontDoor, is_listed: bool) -> No
     assert result.stderr.count("is both the photograph and its truth") == (1 if is_listed else 2)
 
 
+def test_the_table_says_which_way_is_better(dpt: FrontDoor) -> None:
+    text = dpt("eval", "depth", *folders(dpt, 1), "--truth-scale", "1000", *WEIGHTS).stdout
+    assert "larger is better: δ1, δ2, δ3, boundary F1" in text
+    assert "smaller is better: AbsRel" in text
+    assert "\nboundary F1: " in text
+
+
 def test_truth_that_is_no_map_of_numbers_is_refused_in_words(dpt: FrontDoor) -> None:
     photos, truths = folders(dpt, 3)
     for path in truths.glob("*.png"):

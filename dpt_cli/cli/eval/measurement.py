@@ -27,6 +27,10 @@ LABELS = {
 }
 """The measures as people know them, by name."""
 
+LARGER_IS_BETTER = frozenset(
+    {"delta1", "delta2", "delta3", "boundary_f1", "pixel_accuracy", "mean_iou"}
+)
+
 
 @dataclass(frozen=True)
 class Measurement:

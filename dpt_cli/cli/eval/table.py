@@ -9,7 +9,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from dpt_cli.cli.console import printable, put
-from dpt_cli.cli.eval.measurement import LABELS, Measurement, measures_of
+from dpt_cli.cli.eval.measurement import LABELS, LARGER_IS_BETTER, Measurement, measures_of
 from dpt_cli.cli.eval.options import EvalOptions
 from dpt_cli.cli.report import counted
 from dpt_cli.evaluation.pairs import Pairs
@@ -113,8 +113,25 @@ def _lines(
         lines.append(f"unknown: {measurement.protocol.note}")
     if results[0].is_segmentation and measurement.name == "multi-scale":
         lines.append("unknown: DPT's own scales and windows are not published")
+    lines += _directions(measures_of(results[0], measurement.protocol))
     if pairs.remark:
         lines.append(pairs.remark)
+    return lines
+
+
+def _directions(names: Sequence[str]) -> list[str]:
+    """Return which way each measure is better, and what is easily misread."""
+    ways = (("larger", True), ("smaller", False))
+    lines = [
+        f"{way} is better: {', '.join(LABELS[name] for name in chosen)}"
+        for way, is_larger in ways
+        if (chosen := [name for name in names if (name in LARGER_IS_BETTER) == is_larger])
+    ]
+    if "boundary_f1" in names:
+        lines.append(
+            "boundary F1: 0 to 1, how many jumps in depth lie at the very pixels where the truth "
+            "has them; near 0 for smooth maps, – where the truth has none"
+        )
     return lines
 
 
