@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from dpt_cli.cli.complete import complete_colormaps
+from dpt_cli.cli.options import with_options
 from dpt_cli.cli.values import ValueRange
 from dpt_cli.errors import InputError
 from dpt_cli.formats.presets import PRESETS
@@ -70,9 +71,7 @@ def depth_options(function: F) -> F:
         ),
     ]
 
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, options)
 
 
 def chosen_formats(formats: tuple[str, ...], preset: str | None, output: Path) -> tuple[str, ...]:

@@ -55,6 +55,13 @@ class RunOptions:
     verbose: bool
 
 
+def with_options(function: F, options: Sequence[Callable[[Any], Any]]) -> F:
+    """Add options to a command; `--help` lists them in this order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def registry_option(function: F) -> F:
     """Add `--registry`."""
     return click.option(
@@ -252,9 +259,4 @@ def run_options(formats: Sequence[str], default_format: str) -> Callable[[F], F]
         debug_option,
     ]
 
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
+    return lambda function: with_options(function, options)

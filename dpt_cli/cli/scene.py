@@ -13,6 +13,7 @@ from dpt_cli.calibration.known import (
     known_from_folder,
     known_point,
 )
+from dpt_cli.cli.options import with_options
 from dpt_cli.errors import ArgumentError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,9 +79,7 @@ def scene_options(function: F) -> F:
             "EXIF.",
         ),
     ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, options)
 
 
 def take_scene(options: dict[str, Any]) -> dict[str, Any]:

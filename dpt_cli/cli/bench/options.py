@@ -18,6 +18,7 @@ from dpt_cli.cli.options import (
     device_option,
     engine_option,
     registry_option,
+    with_options,
 )
 from dpt_cli.cli.values import NameList
 from dpt_cli.errors import OutputError
@@ -177,6 +178,4 @@ def bench_options(function: F) -> F:
         ),
         debug_option,
     ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, options)

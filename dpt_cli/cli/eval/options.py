@@ -21,6 +21,7 @@ from dpt_cli.cli.options import (
     device_option,
     engine_option,
     registry_option,
+    with_options,
 )
 from dpt_cli.cli.settings import OneRunOption, SettingsCommand
 from dpt_cli.cli.values import InputPath
@@ -261,12 +262,7 @@ def eval_options(plot_help: str, csv_help: str) -> Callable[[F], F]:
         debug_option,
     ]
 
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
+    return lambda function: with_options(function, options)
 
 
 def _path(*, dir_okay: bool = True, file_okay: bool = True) -> click.Path:
